@@ -1,0 +1,450 @@
+"""Arms, the shards they need, the cells they fill: everything between a configuration and a list of files."""
+
+import difflib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from plan.errors import ConfigError
+from plan.sources import SCRIPTS, closure, functions, plugin_file
+
+RESULTS = "results"
+REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One training of a copycat: the first ``budget`` images of a query set, as the response shows them."""
+
+    query: str
+    response: str
+    budget: int
+    recipe: str
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One victim x query set x budget x response x architecture x recipe, with all its replicates.
+
+    ``transfers`` has two entries where the second fine-tunes what the first has trained.
+    """
+
+    victim: str
+    architecture: str
+    transfers: tuple[Transfer, ...]
+
+    @property
+    def path(self) -> str:
+        """The arm's name, used in paths and for its seeds."""
+        first, *rest = self.transfers
+        path = f"{self.victim}/{first.query}/{first.response}-b{first.budget}/{self.architecture}-{first.recipe}"
+        return path + "".join(f"/then/{t.query}/{t.response}-b{t.budget}/{t.recipe}" for t in rest)
+
+    @property
+    def last(self) -> Transfer:
+        """The transfer that ends it."""
+        return self.transfers[-1]
+
+    @property
+    def parent(self) -> "Arm | None":
+        """The arm whose weights this one fine-tunes."""
+        return Arm(self.victim, self.architecture, self.transfers[:-1]) if len(self.transfers) > 1 else None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place in a table, filled by an arm."""
+
+    row: str
+    column: str
+    arm: str
+
+
+class Plan:
+    """A scale worked out: arms by their path, cells by table, and where every artifact lies."""
+
+    def __init__(self, scale: dict, ingredients: dict[str, dict], file: str = "configuration") -> None:
+        self.scale, self.ingredients, self.file = scale, ingredients, file
+        self.name: str = scale["scale"]
+        self.arms: dict[str, Arm] = {}
+        self.tables: dict[str, list[Cell]] = {}
+        for name, table in scale["tables"].items():
+            self.tables[name] = list(self._cells(table, f"{file}: tables.{name}"))
+            self._check_unique(name)
+
+    # --- from a table's entry to arms -----------------------------------------------------------------------
+
+    def _cells(self, table: dict, where: str) -> Iterator[Cell]:
+        for number, block in enumerate(table["cells"]):
+            at = f"{where}.cells[{number}]"
+            lists = [block[key] for key in ("victims", "queries", "responses", "budgets", "architectures")]
+            for victim, query, response, budget, architecture in itertools.product(*lists):
+                transfers = [self._transfer(query, response, budget, block["recipe"], victim, at)]
+                if "then" in block:
+                    then = block["then"]
+                    transfers.append(
+                        self._transfer(
+                            then["query"], then["response"], then["budget"], then["recipe"], victim, f"{at}.then"
+                        )
+                    )
+                self.entry("architectures", architecture, f"{at}.architectures")
+                arm = self._add(Arm(victim, architecture, tuple(transfers)))
+                titles = self._titles(arm)
+                yield Cell(
+                    _fill(block["row"], titles, f"{at}.row"), _fill(block["column"], titles, f"{at}.column"), arm.path
+                )
+
+    def _transfer(
+        self, query: str, response: str, budget: int | str, recipe: str, victim: str, where: str
+    ) -> Transfer:
+        self.entry("recipes", recipe, f"{where}.recipe")
+        shown = self.entry("responses", response, f"{where}.responses")
+        dataset = self.dataset_of(victim, where)
+        parts = [part.split("/")[0] for part in self.entry("queries", query, f"{where}.queries")["images"]]
+        for part in parts:
+            source = self.ingredients["datasets"][part]
+            if (source["size"], source["channels"]) != (dataset["size"], dataset["channels"]):
+                raise ConfigError(f"{where}: images of {query} are not of the size that {victim} takes")
+            if shown["labels"] == "pool" and source["classes"] != dataset["classes"]:
+                raise ConfigError(f"{where}: {query} has no original labels of {victim}'s classes")
+        pool = self.pool_size(query)
+        if budget == "all":
+            budget = pool
+        if int(budget) > pool:
+            raise ConfigError(f"{where}.budgets: {budget} is more than the {pool} images of {query}")
+        return Transfer(query, response, int(budget), recipe)
+
+    def _add(self, arm: Arm) -> Arm:
+        self.arms[arm.path] = arm
+        if arm.parent:
+            self._add(arm.parent)
+        return arm
+
+    def _victim_titles(self, victim: str) -> dict[str, Any]:
+        entry = self.ingredients["victims"][victim]
+        family = self.ingredients["architectures"][entry["architecture"]]
+        dataset = self.dataset_of(victim)
+        return {"victim": entry["title"], "dataset": dataset["title"], "victim_architecture": family["title"]}
+
+    def _titles(self, arm: Arm) -> dict[str, Any]:
+        first = arm.transfers[0]
+        named = {
+            "query": self.ingredients["queries"][first.query],
+            "response": self.ingredients["responses"][first.response],
+            "architecture": self.ingredients["architectures"][arm.architecture],
+        }
+        titles = {key: entry["title"] for key, entry in named.items()}
+        return self._victim_titles(arm.victim) | titles | {"budget": first.budget}
+
+    def _check_unique(self, table: str) -> None:
+        taken: dict[tuple[str, str], str] = {}
+        for cell in self.tables[table]:
+            other = taken.setdefault((cell.row, cell.column), cell.arm)
+            if other != cell.arm:
+                raise ConfigError(
+                    f"{self.file}: tables.{table}: two arms in the cell {cell.row!r} / {cell.column!r}: "
+                    f"{other} and {cell.arm}"
+                )
+
+    # --- look-ups -------------------------------------------------------------------------------------------
+
+    def entry(self, kind: str, name: str, where: str = "plan") -> dict:
+        """An ingredient by kind and name.
+
+        Raises:
+            ConfigError: there is none; a near name is suggested.
+        """
+        if name not in self.ingredients[kind]:
+            near = difflib.get_close_matches(name, self.ingredients[kind], 1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ConfigError(f"{where}: {name!r} has no entry in config/ingredients/{kind}.yaml{hint}")
+        return self.ingredients[kind][name]
+
+    def dataset_of(self, victim: str, where: str = "plan") -> dict:
+        """The data set that a victim learns and is tested on."""
+        return self.ingredients["datasets"][self.entry("victims", victim, f"{where}.victims")["dataset"]]
+
+    def pool_size(self, query: str) -> int:
+        """How many images a query set orders."""
+        parts = (part.split("/") for part in self.ingredients["queries"][query]["images"])
+        return sum(self.ingredients["datasets"][dataset]["splits"][split] for dataset, split in parts)
+
+    def asks(self, transfer: Transfer) -> bool:
+        """Whether the victim is asked (original labels come with the pool)."""
+        return self.ingredients["responses"][transfer.response]["labels"] == "victim"
+
+    def cell(self, reference: dict, where: str) -> str:
+        """The arm in a cell named by table, row and column.
+
+        Raises:
+            ConfigError: no such cell.
+        """
+        for cell in self.tables.get(reference["table"], []):
+            if (cell.row, cell.column) == (reference["row"], reference["column"]):
+                return cell.arm
+        names = [c.row for c in self.tables.get(reference["table"], [])]
+        near = difflib.get_close_matches(reference["row"], names, 1)
+        hint = f" (did you mean row {near[0]!r}?)" if near else ""
+        raise ConfigError(
+            f"{where}: no cell {reference['row']!r} / {reference['column']!r} in table {reference['table']}{hint}"
+        )
+
+    def victims(self) -> list[str]:
+        """The victims in use, in the order of their first arm."""
+        return list(dict.fromkeys(arm.victim for arm in self.arms.values()))
+
+    # --- what a job is told: only what changes its result ---------------------------------------------------
+
+    def plugged(self, kind: str, name: str) -> dict[str, Any]:
+        """Plug-in and parameters of an ingredient."""
+        entry = self.ingredients[kind][name]
+        return {"plugin": entry["plugin"], "parameters": entry["parameters"]}
+
+    def shape(self, victim: str) -> dict[str, int]:
+        """Size, channels and classes of a victim's images."""
+        dataset = self.dataset_of(victim)
+        return {"size": dataset["size"], "channels": dataset["channels"], "classes": len(dataset["classes"])}
+
+    def decoding(self, dataset: str) -> dict[str, Any]:
+        """What decodes a data set's images, and to what."""
+        entry = self.ingredients["datasets"][dataset]
+        return {"plugin": entry["plugin"], "size": entry["size"], "channels": entry["channels"]}
+
+    def victim(self, name: str) -> dict[str, Any]:
+        """Everything that decides a victim's weights and answers, but the files it reads."""
+        entry = self.ingredients["victims"][name]
+        return {
+            "kind": {"plugin": entry["kind"], "parameters": entry["parameters"]},
+            "dataset": entry["dataset"],
+            "architecture": self.plugged("architectures", entry["architecture"]),
+            "recipe": self.ingredients["recipes"][entry["recipe"]],
+            "shape": self.shape(name),
+        }
+
+    def training(self, path: str) -> dict[str, Any]:
+        """Everything that decides an arm's weights, but the files it reads."""
+        arm = self.arms[path]
+        transfer = arm.last
+        response = self.ingredients["responses"][transfer.response]
+        return {
+            "arm": path,
+            "budget": transfer.budget,
+            "architecture": self.plugged("architectures", arm.architecture),
+            "recipe": self.ingredients["recipes"][transfer.recipe],
+            "response": self.plugged("responses", transfer.response),
+            "labels": response["labels"],
+            "shape": self.shape(arm.victim),
+        }
+
+    def names(self, path: str) -> dict[str, Any]:
+        """An arm's names, for its record."""
+        arm = self.arms[path]
+        return {
+            "victim": arm.victim,
+            "architecture": arm.architecture,
+            "transfers": [
+                {"query": t.query, "response": t.response, "budget": t.budget, "recipe": t.recipe}
+                for t in arm.transfers
+            ],
+            "queries": self.paid(path),
+        }
+
+    def paid(self, path: str) -> int:
+        """How many images the victim was asked for an arm: one query set's prefix is paid once."""
+        deepest: dict[str, int] = {}
+        for transfer in self.arms[path].transfers:
+            if self.asks(transfer):
+                deepest[transfer.query] = max(transfer.budget, deepest.get(transfer.query, 0))
+        return sum(deepest.values())
+
+    # --- tables and claims ----------------------------------------------------------------------------------
+
+    def table(self, name: str) -> dict[str, Any]:
+        """What a table shows, and how it is laid out."""
+        entry = self.scale["tables"][name]
+        paper, short = name.split("/")
+        source = entry.get("published", {})
+        names = REFERENCES | {k: v for k, v in entry.get("references", {}).items() if k in REFERENCES}
+        return {
+            "title": entry["title"],
+            "caption": entry["caption"],
+            "scale": self.name,
+            "metrics": entry["metrics"],
+            "names": names,
+            "cells": [[cell.row, cell.column, cell.arm] for cell in self.tables[name]],
+            "references": self._references(name, names),
+            "layout": {
+                "paper": paper,
+                "table": short,
+                "source": source.get("table", name).split("/"),
+                "rows": source.get("rows", {}),
+                "columns": source.get("columns", {}),
+                "comparable": self.scale["comparable"],
+                "others": source.get("others", True),
+            },
+        }
+
+    def _references(self, name: str, names: dict[str, str]) -> list[list[str]]:
+        """Where victim, ceiling and floor stand: kind, victim, row, column."""
+        entry = self.scale["tables"][name].get("references", {})
+        where = f"{self.file}: tables.{name}.references"
+        rows = []
+        for victim in dict.fromkeys(self.arms[cell.arm].victim for cell in self.tables[name]):
+            titles = self._victim_titles(victim)
+            for kind, title in names.items():
+                titles["reference"] = title
+                row = _fill(entry.get("row", "{reference}"), titles, f"{where}.row")
+                rows.append([kind, victim, row, _fill(entry.get("column", "{victim}"), titles, f"{where}.column")])
+        return rows
+
+    def table_inputs(self, name: str) -> dict[str, list[str]]:
+        """The scores that a table shows."""
+        arms = dict.fromkeys(cell.arm for cell in self.tables[name])
+        victims = dict.fromkeys(self.arms[arm].victim for arm in arms)
+        return {
+            "arms": [f"{RESULTS}/scores/copycats/{arm}/scores.json" for arm in arms],
+            "victims": [f"{RESULTS}/scores/victims/{victim}.json" for victim in victims],
+        }
+
+    def claims(self) -> dict[str, dict[str, Any]]:
+        """The claims with the arms they compare."""
+        found = {}
+        for name, claim in self.scale.get("claims", {}).items():
+            where = f"{self.file}: claims.{name}"
+            entry: dict[str, Any] = {key: claim[key] for key in ("paper", "text", "metric")}
+            for side in ("of", "than"):
+                entry[side] = [self.cell(cell, f"{where}.{side}") for cell in claim.get(side, [])]
+            if "published" in claim:
+                key = claim["published"]
+                entry["published"] = [*key["table"].split("/"), key["row"], key["column"], key["metric"]]
+            found[name] = entry
+        return found
+
+    def claim_arms(self) -> dict[str, dict[str, str]]:
+        """Where the predictions of the arms in claims lie, and what they are held against."""
+        arms = dict.fromkeys(arm for claim in self.claims().values() for arm in claim["of"] + claim["than"])
+        return {
+            arm: {
+                "predictions": f"{RESULTS}/scores/copycats/{arm}/predictions.npz",
+                "answers": f"{RESULTS}/scores/victims/{self.arms[arm].victim}.npz",
+                "dataset": self.ingredients["victims"][self.arms[arm].victim]["dataset"],
+            }
+            for arm in arms
+        }
+
+    def claim_inputs(self, kind: str) -> list[str]:
+        """The files behind the claims: ``predictions`` or ``answers``."""
+        return list(dict.fromkeys(entry[kind] for entry in self.claim_arms().values()))
+
+    # --- where things lie -----------------------------------------------------------------------------------
+
+    def blocks(self, path: str) -> list[str]:
+        """The weights of an arm: one file a block of replicates."""
+        size = self.scale["block"]
+        return [
+            f"{RESULTS}/copycats/{path}/{first:03d}-{first + size:03d}.safetensors"
+            for first in range(0, self.scale["replicates"], size)
+        ]
+
+    def spans(self, query: str, budget: int) -> list[str]:
+        """The shards that hold the first ``budget`` images of a query set, as ``start-stop``.
+
+        Shards have a fixed size, so that a longer prefix adds shards and leaves the others as they are; the
+        last ends where the pool does.
+        """
+        size, pool = self.scale["shard"], self.pool_size(query)
+        return [f"{start:07d}-{min(start + size, pool):07d}" for start in range(0, budget, size)]
+
+    def image_shards(self, query: str, budget: int) -> list[str]:
+        """The decoded images of a query set's prefix."""
+        return [f"{RESULTS}/queries/{query}/{span}.npy" for span in self.spans(query, budget)]
+
+    def label_shards(self, victim: str, query: str, budget: int) -> list[str]:
+        """The victim's answers to a query set's prefix."""
+        return [f"{RESULTS}/labels/{victim}/{query}/{span}.npy" for span in self.spans(query, budget)]
+
+    def leak_reports(self, dataset: str, query: str, budget: int) -> list[str]:
+        """The reports that a prefix holds no test image of a data set."""
+        return [f"{RESULTS}/queries/{query}/{span}.leaks-{dataset}.json" for span in self.spans(query, budget)]
+
+    def all_query_files(self) -> list[str]:
+        """Every shard of query images and every leak report in the plan."""
+        files: dict[str, None] = {}
+        for arm in self.arms.values():
+            dataset, last = self.ingredients["victims"][arm.victim]["dataset"], arm.last
+            files |= dict.fromkeys(self.image_shards(last.query, last.budget))
+            files |= dict.fromkeys(self.leak_reports(dataset, last.query, last.budget))
+        return list(files)
+
+    def all_label_shards(self) -> list[str]:
+        """Every shard of answers in the plan."""
+        files: dict[str, None] = {}
+        for arm in self.arms.values():
+            if self.asks(arm.last):
+                files |= dict.fromkeys(self.label_shards(arm.victim, arm.last.query, arm.last.budget))
+        return list(files)
+
+    def roles(self) -> list[str]:
+        """The victim itself and its twins from other seeds."""
+        return ["model", *(f"twin-{number}" for number in range(1, self.scale["twins"] + 1))]
+
+    def decoded_splits(self) -> list[tuple[str, str]]:
+        """Data sets and splits that victims learn and are tested on."""
+        datasets = dict.fromkeys(self.ingredients["victims"][victim]["dataset"] for victim in self.victims())
+        return [(dataset, split) for dataset in datasets for split in ("train", "test")]
+
+    def records(self) -> dict[str, str]:
+        """The records of what every training cost, by the name of its victim or arm."""
+        found = {
+            f"{victim} ({role})": f"{RESULTS}/victims/{victim}/{role}.record.json"
+            for victim in self.victims()
+            for role in self.roles()
+        }
+        for arm in self.arms:
+            for block in self.blocks(arm):
+                stem = block.removesuffix(".safetensors")
+                found[f"{arm} [{stem.rsplit('/', 1)[1]}]"] = f"{stem}.record.json"
+        return found
+
+    def has_figure(self, table: str) -> bool:
+        """Whether a table's plug-in draws one."""
+        paper, short = table.split("/")
+        return "figure" in functions(f"tables/{paper}", short)
+
+    def outputs(self) -> list[str]:
+        """Everything that a scale shows."""
+        tables, figures = f"{RESULTS}/tables/{self.name}", f"{RESULTS}/figures/{self.name}"
+        files = [f"{tables}/{name}.{kind}" for name in self.tables for kind in ("csv", "md")]
+        files += [f"{figures}/{n}.{kind}" for n in self.tables if self.has_figure(n) for kind in ("png", "svg")]
+        if self.scale.get("claims"):
+            files += [f"{tables}/claims.csv", f"{tables}/claims.md"]
+        return files
+
+    # --- what a rule must list as input so that an edit reruns what it reaches ------------------------------
+
+    def code(self, script: str, *plugins: tuple[str, str]) -> list[str]:
+        """A stage script, the plug-ins it uses, and every file of ours that these import.
+
+        Args:
+            plugins: pairs of kind and plug-in name.
+        """
+        files = closure(script, *(plugin_file(kind, name) for kind, name in plugins))
+        return [f"workflow/scripts/{file}" for file in files]
+
+    def split_files(self, dataset: str) -> list[str]:
+        """The committed split file of a data set's plug-in, where it has one."""
+        file = f"mimeo/datasets/splits/{self.ingredients['datasets'][dataset]['plugin']}.csv"
+        return [f"workflow/scripts/{file}"] if (SCRIPTS / file).is_file() else []
+
+    def architecture_plugin(self, architecture: str) -> tuple[str, str]:
+        """Kind and plug-in name of an architecture."""
+        return "architectures", self.ingredients["architectures"][architecture]["plugin"]
+
+
+def _fill(template: str, titles: dict[str, Any], where: str) -> str:
+    try:
+        return template.format(**titles)
+    except (KeyError, IndexError, ValueError) as error:
+        known = ", ".join(f"{{{key}}}" for key in titles)
+        raise ConfigError(f"{where}: {template!r}: {error} is not known (known: {known})") from None

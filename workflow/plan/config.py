@@ -1,0 +1,196 @@
+"""Loads a scale and the ingredients it draws on, and refuses anything that is not exactly right.
+
+Three layers, each with messages of one line: the YAML itself (no key twice), the schema (every key described,
+unknown ones refused), and what no schema can say (names that must exist, budgets that must fit).
+"""
+
+import csv
+import difflib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from plan.arms import Plan
+from plan.errors import ConfigError
+from plan.sources import check_parameters, functions, has_plugin
+
+KINDS = ("datasets", "queries", "responses", "architectures", "recipes", "victims")
+PLUGGED = ("datasets", "responses", "architectures")
+DEFAULTS: dict[str, dict[str, Any]] = {"datasets": {"classes": []}, "responses": {"labels": "victim"}, "queries": {"seed": 0}}
+
+
+def _refuse_doubles(node: Any) -> None:
+    """Refuses a key given twice, of which YAML would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+            _refuse_doubles(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_doubles(item)
+
+
+def read_yaml(path: Path) -> dict:
+    """A YAML file that holds a mapping.
+
+    Raises:
+        ConfigError: missing, not YAML, a key twice, or not a mapping.
+    """
+    try:
+        text = path.read_text()
+        _refuse_doubles(yaml.compose(text, yaml.SafeLoader))
+        content = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except yaml.MarkedYAMLError as error:
+        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigError(f"{path}: {place}{error.problem}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: holds no mapping of keys to values")
+    return content
+
+
+def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
+    """The plan of a scale.
+
+    Args:
+        root: the project's folder.
+        config: the scale, as Snakemake merged it from its files and the command line.
+        files: the scale's files, read again for keys given twice.
+
+    Raises:
+        ConfigError: with one line.
+    """
+    for file in files:
+        read_yaml(Path(file))
+    scale_file = files[-1] if files else "configuration"
+    schema = read_yaml(root / "config" / "schema.yaml")
+    _validate(config, schema, "scale", scale_file)
+    ingredients = {}
+    for kind in KINDS:
+        path = root / "config" / "ingredients" / f"{kind}.yaml"
+        ingredients[kind] = read_yaml(path)
+        _validate(ingredients[kind], schema, kind, _short(path, root))
+        for name, entry in ingredients[kind].items():
+            _check_ingredient(kind, name, entry, ingredients, f"{_short(path, root)}: {name}")
+    for name, table in config["tables"].items():
+        _check_table(name, table, f"{scale_file}: tables.{name}")
+    if config["replicates"] % config["block"]:
+        raise ConfigError(
+            f"{scale_file}: replicates: {config['replicates']} is no multiple of block ({config['block']})"
+        )
+    plan = Plan(config, ingredients, scale_file)
+    _check_claims(plan, config.get("claims", {}), scale_file, root)
+    return plan
+
+
+def _short(path: Path, root: Path) -> str:
+    return str(path.relative_to(root))
+
+
+def _validate(content: dict, schema: dict, part: str, file: str) -> None:
+    """Checks content against a part of the schema; the message names the deepest key."""
+    validator = jsonschema.Draft202012Validator({"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]})
+    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    if error is None:
+        return
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+    message = error.message
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, 1)
+        message = f"unknown key {unknown!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    elif error.validator == "propertyNames":
+        message = f"{error.instance!r} is no name (lower-case letters, digits, - and _ between them)"
+    raise ConfigError(f"{file}: {place.lstrip('.') or 'top level'}: {' '.join(message.split())}")
+
+
+def refer(kind: str, name: str, ingredients: dict, where: str) -> dict:
+    """The entry of that name.
+
+    Raises:
+        ConfigError: there is none; a near name is suggested.
+    """
+    if name not in ingredients[kind]:
+        near = difflib.get_close_matches(name, ingredients[kind], 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(f"{where}: {name!r} has no entry in config/ingredients/{kind}.yaml{hint}")
+    return ingredients[kind][name]
+
+
+def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, where: str) -> None:
+    for key, value in DEFAULTS.get(kind, {}).items():
+        entry.setdefault(key, value)
+    if kind in PLUGGED:
+        entry.setdefault("plugin", name.replace("-", "_"))
+        entry.setdefault("parameters", {})
+        check_parameters(kind, entry["plugin"], entry["parameters"], where)
+    elif kind == "queries":
+        entry.setdefault("parameters", {})
+        check_parameters("strategies", entry["strategy"], entry["parameters"], where)
+        shapes = set()
+        for part in entry["images"]:
+            dataset, split = part.split("/")
+            source = refer("datasets", dataset, ingredients, f"{where}.images")
+            if split not in source["splits"]:
+                known = ", ".join(source["splits"])
+                raise ConfigError(f"{where}.images: {dataset} has no split {split!r} (splits: {known})")
+            shapes.add((source["size"], source["channels"]))
+        if len(shapes) > 1:
+            raise ConfigError(f"{where}.images: the parts differ in size or channels")
+    elif kind == "victims":
+        entry.setdefault("parameters", {})
+        check_parameters("victims", entry["kind"], entry["parameters"], where)
+        dataset = refer("datasets", entry["dataset"], ingredients, f"{where}.dataset")
+        refer("architectures", entry["architecture"], ingredients, f"{where}.architecture")
+        refer("recipes", entry["recipe"], ingredients, f"{where}.recipe")
+        for split in ("train", "test"):
+            if split not in dataset["splits"]:
+                raise ConfigError(f"{where}.dataset: {entry['dataset']} has no split {split!r}")
+        if len(dataset["classes"]) < 2:
+            raise ConfigError(f"{where}.dataset: {entry['dataset']} has no classes to learn")
+
+
+def _check_table(name: str, table: dict, where: str) -> None:
+    paper, short = name.split("/")
+    if not has_plugin(f"tables/{paper}", short):
+        raise ConfigError(f"{where}: no file workflow/scripts/mimeo/tables/{paper}/{short}.py")
+    if "markdown" not in functions(f"tables/{paper}", short):
+        raise ConfigError(f"workflow/scripts/mimeo/tables/{paper}/{short}.py: has no function markdown()")
+
+
+def _check_claims(plan: Plan, claims: dict, file: str, root: Path) -> None:
+    published = None
+    for name, claim in claims.items():
+        where = f"{file}: claims.{name}"
+        for side in ("of", "than"):
+            for cell in claim.get(side, []):
+                plan.cell(cell, f"{where}.{side}")
+        if "published" in claim:
+            published = published or read_published(root / "config" / "published.csv")
+            key = claim["published"]
+            wanted = (*key["table"].split("/"), key["row"], key["column"], key["metric"])
+            if wanted not in published:
+                raise ConfigError(f"{where}.published: no such number in config/published.csv: {' / '.join(wanted)}")
+
+
+def read_published(path: Path) -> set[tuple[str, ...]]:
+    """Keys of the published numbers: paper, table, row, column, metric.
+
+    Raises:
+        ConfigError: missing or without these columns.
+    """
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {tuple(row[key] for key in ("paper", "table", "row", "column", "metric")) for row in rows}
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as published numbers: {error}") from None

@@ -1,0 +1,142 @@
+"""Reads Python files without running them: what a script imports, what a plug-in's parameters are."""
+
+import ast
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plan.errors import ConfigError
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+ENTRY = {  # the function a plug-in of each kind must have; its keyword-only arguments are its parameters
+    "datasets": "index",
+    "architectures": "build",
+    "strategies": "order",
+    "responses": "respond",
+    "victims": "answerer",
+    "tables": "markdown",
+}
+TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "bool": (bool,),
+    "None": (type(None),),
+    "list": (list,),
+    "dict": (dict,),
+}
+
+
+def closure(*files: str) -> list[str]:
+    """The files and everything of ours that they import, at any depth, as paths relative to the scripts' folder.
+
+    A rule lists these as input, so that an edit reruns exactly what it reaches.
+    """
+    found: dict[str, None] = {}
+    todo = list(files)
+    while todo:
+        file = todo.pop(0)
+        if file not in found:
+            found[file] = None
+            todo += _imports(file)
+    return sorted(found)
+
+
+@functools.cache
+def _imports(file: str) -> tuple[str, ...]:
+    """Files of ours that one file imports, wherever in it the import stands and whatever its form."""
+    package = Path(file).parent.parts
+    wanted: list[tuple[str, ...]] = []
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            wanted += [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            stem = (*base, *(node.module.split(".") if node.module else ()))
+            wanted.append(stem)
+            wanted += [(*stem, alias.name) for alias in node.names]
+    files: dict[str, None] = {}
+    for parts in wanted:
+        for depth in range(1, len(parts) + 1):
+            for candidate in (Path(*parts[:depth]).with_suffix(".py"), Path(*parts[:depth]) / "__init__.py"):
+                if (SCRIPTS / candidate).is_file():
+                    files[str(candidate)] = None
+    return tuple(files)
+
+
+@functools.cache
+def _tree(file: str) -> ast.Module:
+    try:
+        return ast.parse((SCRIPTS / file).read_text(), file)
+    except SyntaxError as error:
+        raise ConfigError(f"workflow/scripts/{file}: line {error.lineno}: {error.msg}") from None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A keyword-only argument of a plug-in: its annotation as written, and whether it may be left out."""
+
+    annotation: str
+    optional: bool
+
+
+def plugin_file(kind: str, name: str) -> str:
+    """Where a plug-in lies, relative to the scripts' folder."""
+    return f"mimeo/{kind}/{name}.py"
+
+
+def has_plugin(kind: str, name: str) -> bool:
+    """Whether the file is there."""
+    return (SCRIPTS / plugin_file(kind, name)).is_file()
+
+
+def functions(kind: str, name: str) -> dict[str, dict[str, Parameter]]:
+    """A plug-in's functions, each with its keyword-only arguments."""
+    found = {}
+    for node in _tree(plugin_file(kind, name)).body:
+        if isinstance(node, ast.FunctionDef):
+            defaults = node.args.kw_defaults
+            found[node.name] = {
+                argument.arg: Parameter(
+                    ast.unparse(argument.annotation) if argument.annotation else "", default is not None
+                )
+                for argument, default in zip(node.args.kwonlyargs, defaults, strict=True)
+            }
+    return found
+
+
+def check_parameters(kind: str, name: str, given: dict[str, Any], where: str) -> None:
+    """Checks a configuration entry's parameters against its plug-in's signature.
+
+    Args:
+        where: file and key, for the message.
+
+    Raises:
+        ConfigError: no such file or function, an unknown or missing parameter, or one of the wrong type.
+    """
+    if not has_plugin(kind, name):
+        raise ConfigError(f"{where}: no file workflow/scripts/{plugin_file(kind, name)}")
+    entry = ENTRY[kind.split("/")[0]]
+    known = functions(kind, name).get(entry)
+    if known is None:
+        raise ConfigError(f"workflow/scripts/{plugin_file(kind, name)}: has no function {entry}()")
+    for key, value in given.items():
+        if key not in known:
+            options = ", ".join(known) or "none"
+            raise ConfigError(f"{where}.parameters: unknown parameter {key!r} (known: {options})")
+        if not _fits(value, known[key].annotation):
+            raise ConfigError(f"{where}.parameters.{key}: {value!r} is not of type {known[key].annotation}")
+    missing = [key for key, parameter in known.items() if not parameter.optional and key not in given]
+    if missing:
+        raise ConfigError(f"{where}.parameters: {missing[0]!r} is required")
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value is of an annotated type; annotations other than unions of plain types accept all."""
+    names = [part.strip().split("[")[0] for part in annotation.split("|")]
+    if any(name not in TYPES for name in names):
+        return True
+    if isinstance(value, bool):
+        return "bool" in names
+    return any(isinstance(value, TYPES[name]) for name in names)

@@ -1,0 +1,107 @@
+"""Names to specs: loads the plan and says, for every rule, what its jobs need."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+from plan import ConfigError, load_plan
+
+try:
+    plan = load_plan(Path(workflow.basedir), config, [str(f) for f in workflow.configfiles])
+except ConfigError as error:
+    print(f"error: {error}", file=sys.stderr)
+    raise SystemExit(1) from None
+
+ENGINE = {key: plan.scale[key] for key in ("device", "threads")}
+SCORING = ENGINE | {"resamples": plan.scale["resamples"]}
+
+
+def dataset_spec(wildcards):
+    entry = plan.entry("datasets", wildcards.dataset)
+    keys = ("plugin", "parameters", "splits", "classes")
+    return {key: entry[key] for key in keys}
+
+
+def dataset_code(script):
+    return lambda w: plan.code(script, ("datasets", plan.entry("datasets", w.dataset)["plugin"]))
+
+
+def pool(wildcards):
+    """The data sets of a query set, in the order of its parts."""
+    return [part.split("/")[0] for part in plan.entry("queries", wildcards.query)["images"]]
+
+
+def pool_items(wildcards):
+    return [f"results/data/{dataset}/items.csv" for dataset in pool(wildcards)]
+
+
+def pool_code(script):
+    return lambda w: plan.code(script, *(("datasets", plan.entry("datasets", d)["plugin"]) for d in pool(w)))
+
+
+def victim_spec(wildcards):
+    return plan.victim(wildcards.victim)
+
+
+def victim_code(script):
+    return lambda w: plan.code(
+        script,
+        ("victims", plan.entry("victims", w.victim)["kind"]),
+        plan.architecture_plugin(plan.entry("victims", w.victim)["architecture"]),
+    )
+
+
+def split_of(split, kind):
+    """A file of the split of the data set that a victim learns or is tested on."""
+    suffix = {"images": ".npy", "labels": "-labels.npy"}[kind]
+    return lambda w: f"results/data/{plan.entry('victims', w.victim)['dataset']}/{split}{suffix}"
+
+
+def guard_of(wildcards):
+    dataset = plan.entry("victims", wildcards.victim)["dataset"]
+    return f"results/queries/{wildcards.query}/{wildcards.start}-{wildcards.stop}.leaks-{dataset}.json"
+
+
+def arm_of(wildcards):
+    return plan.arms[wildcards.arm]
+
+
+def arm_code(script):
+    return lambda w: plan.code(
+        script,
+        plan.architecture_plugin(arm_of(w).architecture),
+        ("responses", plan.entry("responses", arm_of(w).last.response)["plugin"]),
+    )
+
+
+def arm_answers(wildcards):
+    arm = arm_of(wildcards)
+    asked = plan.asks(arm.last) and arm.last.budget > 0
+    return plan.label_shards(arm.victim, arm.last.query, arm.last.budget) if asked else []
+
+
+def arm_guards(wildcards):
+    arm = arm_of(wildcards)
+    return plan.leak_reports(plan.entry("victims", arm.victim)["dataset"], arm.last.query, arm.last.budget)
+
+
+def arm_parent(wildcards):
+    parent = arm_of(wildcards).parent
+    return [f"results/copycats/{parent.path}/{wildcards.first}-{wildcards.stop}.safetensors"] if parent else []
+
+
+def arm_logs(wildcards):
+    return [block.removesuffix(".safetensors") + ".json" for block in plan.blocks(wildcards.arm)]
+
+
+def table_inputs(kind):
+    """Scores that a table shows."""
+    return lambda w: plan.table_inputs(f"{w.paper}/{w.table}")[kind]
+
+
+def paper_title(wildcards):
+    return {"knockoff": "Knockoff Nets", "copycat": "Copycat CNN"}.get(wildcards.paper, wildcards.paper)
+
+
+def table_title(wildcards):
+    return plan.scale["tables"][f"{wildcards.paper}/{wildcards.table}"]["title"]

@@ -1,0 +1,34 @@
+"""Decodes one shard of a query set, in the order in which it is asked. Every image is decoded once."""
+
+from typing import Any
+
+import numpy as np
+from mimeo.console import job
+from mimeo.items import load_items, take
+from mimeo.plugins import load
+from mimeo.store import load_arrays, save_array
+
+
+def main(parts: list[dict[str, Any]], start: int, stop: int, order: str, items: list[str], shard: str) -> None:
+    """Writes uint8 images (stop - start) x size x size x channels."""
+    asked = load_arrays(order, "part", "row")
+    part, row = asked["part"][start:stop], asked["row"][start:stop]
+    size, channels = parts[0]["size"], parts[0]["channels"]
+    images = np.empty((stop - start, size, size, channels), np.uint8)
+    for number, (spec, path) in enumerate(zip(parts, items, strict=True)):
+        mine = np.flatnonzero(part == number)
+        chosen = take(load_items(path), row[mine])
+        images[mine] = load("datasets", spec["plugin"]).read(None, chosen, size, channels)
+    save_array(shard, images)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main(
+            snakemake.params.parts,
+            int(snakemake.wildcards.start),
+            int(snakemake.wildcards.stop),
+            snakemake.input.order,
+            snakemake.input.listings,
+            snakemake.output.shard,
+        )

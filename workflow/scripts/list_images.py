@@ -1,0 +1,36 @@
+"""Lists the images of a data set: items.csv (name, split, label, ...) and a manifest (sources, licences, classes)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mimeo.console import job
+from mimeo.errors import MimeoError
+from mimeo.items import check_items, save_items
+from mimeo.plugins import load
+from mimeo.store import save_json, sha256_of
+
+
+def main(dataset: str, spec: dict[str, Any], items: str, manifest: str) -> None:
+    """Runs the data set's plug-in and holds what it finds against what the configuration declares."""
+    index = load("datasets", spec["plugin"]).index(None, spec["splits"], **spec["parameters"])
+    check_items(dataset, index.columns, index.classes)
+    if list(index.classes) != spec["classes"]:
+        raise MimeoError(f"{dataset}: classes are {list(index.classes)}, the configuration says {spec['classes']}")
+    names, counts = np.unique(index.columns["split"], return_counts=True)
+    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    for split, count in spec["splits"].items():
+        if found.get(split, 0) != count:
+            raise MimeoError(f"{dataset}: split {split!r} has {found.get(split, 0)} images, the configuration says {count}")
+    save_items(items, index.columns)
+    sources = [
+        {"file": Path(path).name, "sha256": sha256_of(path), "licence": licence} for path, licence in index.sources
+    ]
+    save_json(manifest, {"dataset": dataset, "classes": list(index.classes), "splits": found, "sources": sources})
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main(
+            snakemake.wildcards.dataset, snakemake.params.spec, snakemake.output.listing, snakemake.output.manifest
+        )

@@ -1,0 +1,52 @@
+"""Makes a table from the scores of its arms: measured cells beside published ones, as CSV and Markdown."""
+
+from typing import Any
+
+from mimeo.cells import Layout, Row, load_published, measured_rows, other_rows, save_rows
+from mimeo.console import job
+from mimeo.layout import table_of
+from mimeo.plugins import load
+from mimeo.store import load_json, save_text
+
+
+def rows_of(spec: dict[str, Any], published: str, arms: list[str], victims: list[str]) -> list[Row]:
+    """Every row of the table, references first, then the cells, then what only the paper has."""
+    layout = Layout(**{**spec["layout"], "source": tuple(spec["layout"]["source"])})
+    numbers, metrics = load_published(published), spec["metrics"]
+    scores = {score["arm"]: score for score in map(load_json, arms)}
+    known = {score["victim"]: score for score in map(load_json, victims)}
+    rows: list[Row] = []
+    for kind, victim, row, column in spec["references"]:
+        score = known[victim]
+        count = score["twins"] if kind == "ceiling" else 1
+        rows += measured_rows(
+            layout, numbers, row, column, metrics, score[f"{kind}_metrics"], count,
+            count == 0 or (kind == "victim" and bool(score["failures"])),
+        )  # fmt: skip
+    for row, column, arm in spec["cells"]:
+        score = scores[arm]
+        measured = {**score["metrics"], "queries": {"value": score["queries"]}}
+        rows += measured_rows(
+            layout, numbers, row, column, metrics, measured, score["sound"], score["sound"] == 0
+        )
+    return rows + (other_rows(layout, numbers, metrics, rows) if layout.others else [])
+
+
+def main(spec: dict[str, Any], published: str, arms: list[str], victims: list[str], table: str, text: str) -> None:
+    """Writes the table twice: for programs and for readers."""
+    rows = rows_of(spec, published, arms, victims)
+    save_rows(table, rows)
+    drawn = load(f"tables/{spec['layout']['paper']}", spec["layout"]["table"]).markdown(table_of(spec, rows))
+    save_text(text, drawn)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main(
+            snakemake.params.spec,
+            snakemake.input.published,
+            snakemake.input.arms,
+            snakemake.input.victims,
+            snakemake.output.table,
+            snakemake.output.text,
+        )

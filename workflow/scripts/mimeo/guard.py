@@ -1,0 +1,55 @@
+"""Finds query images that are (nearly) images of the victim's data.
+
+Two images are near duplicates where their perceptual hashes differ in at most NEAR_BITS of 64 bits and their
+thumbnails hardly differ either. The hash alone would call two plain handwritten zeros the same.
+"""
+
+import numpy as np
+from scipy.fft import dctn
+
+THUMB, HASH = 32, 8
+NEAR_BITS = 6
+NEAR_PIXELS = 4 / 255  # mean absolute difference of thumbnails
+
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """Grey THUMB x THUMB thumbnails in [0, 1] by nearest neighbour or area mean: float32, N x THUMB x THUMB.
+
+    Args:
+        images: uint8, N x size x size x channels.
+    """
+    grey = images.astype(np.float32).mean(3) / 255
+    size = grey.shape[1]
+    if size >= THUMB:
+        edges = np.arange(THUMB) * size // THUMB
+        counts = np.diff(np.append(edges, size))
+        grey = np.add.reduceat(np.add.reduceat(grey, edges, 1), edges, 2)
+        return grey / (counts[:, None] * counts[None, :])
+    place = np.arange(THUMB) * size // THUMB
+    return grey[:, place[:, None], place[None, :]]
+
+
+def hashes(thumbs: np.ndarray) -> np.ndarray:
+    """Perceptual hashes (DCT, the 8 x 8 lowest frequencies against their median): uint64, N."""
+    low = dctn(thumbs, axes=(1, 2), workers=1)[:, :HASH, :HASH].reshape(len(thumbs), -1)
+    bits = low > np.median(low, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(np.uint64).ravel()
+
+
+def near_duplicates(queries: np.ndarray, known: np.ndarray, chunk: int = 2048) -> np.ndarray:
+    """For every query image the row of a near duplicate among the known images, or -1.
+
+    Args:
+        queries, known: uint8, N x size x size x channels; the sizes may differ.
+    """
+    match = np.full(len(queries), -1, np.int64)
+    there = thumbnails(known)
+    there_hashes = hashes(there)
+    for start in range(0, len(queries), chunk):
+        here = thumbnails(queries[start : start + chunk])
+        bits = np.bitwise_count(hashes(here)[:, None] ^ there_hashes[None, :])
+        rows, columns = np.nonzero(bits <= NEAR_BITS)
+        if len(rows):
+            close = np.abs(here[rows] - there[columns]).mean((1, 2)) <= NEAR_PIXELS
+            match[start + rows[close]] = columns[close]
+    return match

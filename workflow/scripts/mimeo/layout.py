@@ -1,0 +1,272 @@
+"""Draws tables in Markdown and figures with matplotlib, from rows alone. Imports no torch."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mimeo.cells import FAILED, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PERCENT = {"accuracy", "macro_recall", "macro_f1", "agreement"}
+NAMES = {
+    "accuracy": "accuracy, %",
+    "macro_recall": "macro recall, %",
+    "macro_f1": "macro F1, %",
+    "agreement": "agreement, %",
+    "ratio": "ratio to the victim",
+    "kl": "KL divergence, nats",
+    "queries": "queries",
+}
+MARKS = {"seen": "", "derived": "§", "secondary": "‡", "recalled": "†"}
+LEGEND = {
+    "§": "§ derived from published numbers",
+    "‡": "‡ from third-party notes on the paper",
+    "†": "† recalled from memory of the paper, not verified",
+}
+INK = ("#0b6e99", "#d9730d", "#448361", "#9065b0", "#c14c8a", "#787774")
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a plug-in draws: the rows of one table and how it is called.
+
+    Attributes:
+        rows: measured and published cells.
+        names: the rows (victim, ceiling, floor) that copies are held against, by kind.
+        matches: our row or column -> the paper's, where they differ.
+    """
+
+    title: str
+    caption: str
+    scale: str
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    names: dict[str, str]
+    matches: dict[str, str]
+
+    def measured(self, metric: str) -> list[Row]:
+        """Rows that this scale measures (failed ones too)."""
+        return [row for row in self.rows if row.metric == metric and (row.ours or row.status == FAILED)]
+
+    def published(self, metric: str) -> list[Row]:
+        """Rows that carry a published number."""
+        return [row for row in self.rows if row.metric == metric and row.published]
+
+
+def table_of(spec: dict[str, Any], rows: Iterable[Row]) -> Table:
+    """What a plug-in draws from, as the configuration describes the table."""
+    return Table(
+        title=spec["title"],
+        caption=spec["caption"],
+        scale=spec["scale"],
+        metrics=tuple(spec["metrics"]),
+        rows=tuple(rows),
+        names=spec["names"],
+        matches={**spec["layout"]["rows"], **spec["layout"]["columns"]},
+    )
+
+
+# --- text ---------------------------------------------------------------------------------------------------
+
+
+def value_text(metric: str, value: str) -> str:
+    """A number as a reader wants it."""
+    if metric in PERCENT:
+        return f"{float(value) * 100:.1f}"
+    if metric == "ratio":
+        return f"{float(value):.2f}×"
+    if metric == "queries":
+        return f"{int(float(value)):,}"
+    return f"{float(value):.3f}"
+
+
+def ours_text(row: Row) -> str:
+    """Our number with its interval, or what became of it."""
+    if not row.ours:
+        return "failed" if row.status == FAILED else "–"
+    text = value_text(row.metric, row.ours)
+    if row.ours_low:
+        low, high = value_text(row.metric, row.ours_low), value_text(row.metric, row.ours_high)
+        text += f" [{low.rstrip('×')}, {high.rstrip('×')}]"
+    return text
+
+
+def published_text(row: Row) -> str:
+    """The paper's number with the mark of how it is known."""
+    return value_text(row.metric, row.published) + MARKS[row.provenance] if row.published else "–"
+
+
+def pipe(header: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right."""
+    header = list(header)
+    out = ["| " + " | ".join(header) + " |", "|:--" + "|--:" * (len(header) - 1) + "|"]
+    out += ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join(out)
+
+
+def grid(table: Table, metric: str, second: str | None = None) -> str:
+    """Rows x columns as in the paper: our columns first, then the paper's own, a second metric in parentheses."""
+    ours = {(r.row, r.column): r for r in table.measured(metric)}
+    extra = {(r.row, r.column): r for r in table.measured(second)} if second else {}
+    known, beside = _published_cells(table, metric), _published_cells(table, second) if second else {}
+    columns = list(dict.fromkeys(column for _, column in ours))
+    theirs = list(dict.fromkeys(column for _, column in known))
+    names = list(dict.fromkeys(row for row, _ in ours))
+    names += [row for row in dict.fromkeys(row for row, _ in known) if row not in _matched(table, names)]
+    lines = []
+    for name in names:
+        match = table.matches.get(name, name)
+        line = [f"{name} (paper: {match})" if match != name else name]
+        for column in columns:
+            cell, more = ours.get((name, column)), extra.get((name, column))
+            text = ours_text(cell) if cell else "–"
+            line.append(f"{text} ({value_text(more.metric, more.ours)})" if more and more.ours else text)
+        for column in theirs:
+            there, more = known.get((match, column)), beside.get((match, column))
+            text = published_text(there) if there else "–"
+            line.append(f"{text} ({value_text(more.metric, more.published)})" if more else text)
+        lines.append(line)
+    return pipe(["", *columns, *(f"{column} (paper)" for column in theirs)], lines)
+
+
+def _matched(table: Table, names: Iterable[str]) -> set[str]:
+    return {table.matches.get(name, name) for name in names}
+
+
+def _published_cells(table: Table, metric: str) -> dict[tuple[str, str], Row]:
+    """Published numbers by the paper's row and column."""
+    match = table.matches
+    return {(match.get(r.row, r.row), match.get(r.column, r.column)): r for r in table.published(metric)}
+
+
+def details(table: Table) -> str:
+    """Every measured cell with every metric, replicates and status."""
+    cells: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in table.rows:
+        if row.ours or row.status == FAILED:
+            cells.setdefault((row.row, row.column), {})[row.metric] = row
+    lines = []
+    for (name, column), metrics in cells.items():
+        lead = next(iter(metrics.values()))
+        texts = [ours_text(metrics[m]) if m in metrics else "–" for m in table.metrics]
+        lines.append([name, column, *texts, lead.replicates, lead.status])
+    return pipe(["row", "column", *(NAMES[m] for m in table.metrics), "replicates", "status"], lines)
+
+
+def document(table: Table, *parts: str) -> str:
+    """The whole Markdown file: title, caption, the parts, every metric, and what the marks mean."""
+    marks = {MARKS[row.provenance] for row in table.rows if row.provenance}
+    notes = [
+        f"Scale: {table.scale}. Mean over replicates with a 95% interval from a bootstrap over test images crossed "
+        "with replicates; with few replicates it understates what other seeds would do.",
+        *(LEGEND[mark] for mark in LEGEND if mark in marks),
+    ]
+    heading = f"# {table.title}\n\n{table.caption}"
+    return "\n\n".join([heading, *parts, "## Every metric", details(table), *notes]) + "\n"
+
+
+# --- pictures -----------------------------------------------------------------------------------------------
+
+
+def canvas(width: float = 6.4, height: float = 4.0, panels: int = 1) -> "tuple[Figure, list[Axes]]":
+    """A figure with the house's look, and its axes from left to right."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    pyplot.rcParams.update(
+        {
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+            "svg.hashsalt": "mimeo",
+            "figure.constrained_layout.use": True,
+        }
+    )
+    figure, axes = pyplot.subplots(1, panels, figsize=(width, height), squeeze=False, sharey=True)
+    return figure, list(axes[0])
+
+
+def series_of(rows: Iterable[Row]) -> dict[str, list[tuple[int, Row]]]:
+    """Rows called ``name budget`` as curves: name -> (budget, row), by budget."""
+    curves: dict[str, list[tuple[int, Row]]] = {}
+    for row in rows:
+        name, _, budget = row.row.rpartition(" ")
+        if name and budget.isdecimal():
+            curves.setdefault(name, []).append((int(budget), row))
+    return {name: sorted(points, key=lambda point: point[0]) for name, points in curves.items()}
+
+
+def budget_grid(table: Table, metric: str) -> str:
+    """Curves as a table: one line a curve, one column a budget."""
+    curves = series_of(table.measured(metric))
+    budgets = sorted({budget for points in curves.values() for budget, _ in points})
+    lines = []
+    for name, points in curves.items():
+        at = dict(points)
+        lines.append([name, *(ours_text(at[b]) if b in at else "–" for b in budgets)])
+    known = "\n\n".join(
+        f"{row.row}: {ours_text(row)}" for row in table.measured(metric) if row.row in table.names.values()
+    )
+    return pipe([f"{NAMES[metric]} at queries", *(f"{b:,}" for b in budgets)], lines) + (f"\n\n{known}" if known else "")
+
+
+def curves(table: Table, metric: str, axes: "Axes", label: Callable[[str], str] = lambda name: name) -> None:
+    """Draws our curves with their intervals, and victim, ceiling and floor as lines."""
+    rows = table.measured(metric)
+    for colour, (name, points) in zip(INK, series_of(rows).items(), strict=False):
+        points = [(budget, row) for budget, row in points if row.ours]
+        x = [budget for budget, _ in points]
+        y, low, high = ([_scaled(metric, getattr(r, k)) for _, r in points] for k in ("ours", "ours_low", "ours_high"))
+        axes.plot(x, y, "o-", color=colour, markersize=3.5, linewidth=1.4, label=label(name))
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    reference_lines(table, metric, axes)
+    axes.set_xscale("symlog", linthresh=100) if any(r.row.endswith(" 0") for r in rows) else axes.set_xscale("log")
+    ticks = sorted({budget for points in series_of(rows).values() for budget, _ in points})
+    axes.set_xticks(ticks, [_thousands(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("queries")
+    axes.set_ylabel(NAMES[metric])
+
+
+def reference_lines(table: Table, metric: str, axes: "Axes") -> None:
+    """Victim, ceiling and floor across the whole width."""
+    styles = {"victim": "-", "ceiling": "--", "floor": ":"}
+    kinds = {name: kind for kind, name in table.names.items()}
+    for row in table.measured(metric):
+        if row.row in kinds and row.ours:
+            label = {"victim": "victim", "ceiling": "victim retrained", "floor": "majority class"}[kinds[row.row]]
+            axes.axhline(_scaled(metric, row.ours), color="#37352f", linewidth=0.9, linestyle=styles[kinds[row.row]], label=label)  # fmt: skip
+
+
+def bars(table: Table, metric: str, axes: "Axes", groups: list[str], members: list[str], cell: Callable[[str, str], Row | None]) -> None:  # fmt: skip
+    """Grouped bars with intervals: one group a row, one bar a member."""
+    width = 0.8 / len(members)
+    for number, (member, colour) in enumerate(zip(members, INK, strict=False)):
+        found = [(place, cell(group, member)) for place, group in enumerate(groups)]
+        there = [(place, row) for place, row in found if row is not None and row.ours]
+        x = [place + (number - (len(members) - 1) / 2) * width for place, _ in there]
+        y = [_scaled(metric, row.ours) for _, row in there]
+        low = [v - _scaled(metric, row.ours_low) for v, (_, row) in zip(y, there, strict=True)]
+        high = [_scaled(metric, row.ours_high) - v for v, (_, row) in zip(y, there, strict=True)]
+        axes.bar(x, y, width * 0.92, color=colour, label=member)
+        axes.errorbar(x, y, yerr=[[max(0, e) for e in low], [max(0, e) for e in high]], fmt="none", ecolor="#37352f", elinewidth=0.8, capsize=2)  # fmt: skip
+    axes.set_xticks(range(len(groups)), groups)
+    axes.grid(axis="x", visible=False)
+    axes.set_ylabel(NAMES[metric])
+
+
+def _scaled(metric: str, value: str) -> float:
+    return float(value) * (100 if metric in PERCENT else 1)
+
+
+def _thousands(value: int) -> str:
+    return f"{value // 1000}k" if value >= 1000 and value % 1000 == 0 else str(value)

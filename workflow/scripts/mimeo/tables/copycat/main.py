@@ -1,0 +1,7 @@
+"""Copycat CNN, main table: target, baselines and copycats by stage."""
+
+from mimeo.layout import Table, document, grid
+
+
+def markdown(table: Table) -> str:
+    return document(table, grid(table, "macro_f1"), "## Accuracy", grid(table, "accuracy", "ratio"))

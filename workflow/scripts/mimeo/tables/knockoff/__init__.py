@@ -1,0 +1,1 @@
+"""Tables and figures of Knockoff Nets (Orekondy, Schiele, Fritz, CVPR 2019)."""

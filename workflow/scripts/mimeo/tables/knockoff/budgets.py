@@ -1,0 +1,20 @@
+"""Knockoff Nets, figure 5: accuracy against the number of queries."""
+
+from typing import TYPE_CHECKING
+
+from mimeo.layout import Table, budget_grid, canvas, curves, document
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def markdown(table: Table) -> str:
+    return document(table, budget_grid(table, "accuracy"))
+
+
+def figure(table: Table) -> "Figure":
+    drawing, [axes] = canvas()
+    curves(table, "accuracy", axes)
+    axes.set_title(table.title, loc="left")
+    axes.legend(loc="lower right")
+    return drawing

@@ -1,0 +1,150 @@
+"""Trains one network on images and (soft or hard) labels: victims and copycats alike.
+
+Knockoff Nets, section 4.2: cross entropy with the victim's posterior. Copycat CNN, section 3: the same with hard
+labels, classes balanced by replication. No test image comes near this module: nothing is selected, the last
+epoch's weights are the result.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from mimeo.augmentation import augment
+from mimeo.models import to_device, to_unit
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the (balanced) transfer set.
+        least_steps: more epochs are made until this many batches have been seen; 0 for the papers' protocol.
+        batch: images a step.
+        optimizer: ``sgd`` or ``adamw``.
+        rate: learning rate at the start.
+        schedule: ``constant``; ``cosine`` (to zero); ``step`` (times ``drop`` after every ``drop_every`` of the
+            whole run, a fraction).
+        balance: replicate or truncate every class to floor(N / classes) images (Copycat CNN).
+        shift, flip: see augmentation.
+        precision: ``float32`` or ``bfloat16`` (autocast; weights stay in float32).
+    """
+
+    epochs: int
+    batch: int
+    optimizer: str
+    rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    drop: float = 0.1
+    drop_every: float = 1.0
+    least_steps: int = 0
+    balance: bool = False
+    shift: int = 0
+    flip: bool = False
+    precision: str = "float32"
+
+
+def balanced(labels: np.ndarray, classes: int, draw: np.random.Generator) -> np.ndarray:
+    """Indices that replicate or truncate every class to floor(N / classes) images, in random order.
+
+    Args:
+        labels: int, N; classes without an image stay without.
+    """
+    each = max(1, len(labels) // classes)
+    picked = []
+    for label in range(classes):
+        members = draw.permutation(np.flatnonzero(labels == label))
+        if len(members):
+            picked.append(np.resize(members, each))
+    return draw.permutation(np.concatenate(picked)) if picked else np.empty(0, np.int64)
+
+
+def train(
+    network: nn.Module,
+    images: np.ndarray,
+    targets: np.ndarray,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[float]:
+    """Trains in place, from the weights the network has.
+
+    Args:
+        images: uint8, N x height x width x channels; none at all leaves the network as it is.
+        targets: float32, N x classes, what the victim answered (rows need not sum to one).
+        seed: of every draw made here: order, augmentation, dropout.
+        progress: called with (steps done, steps in all) after every epoch.
+
+    Returns:
+        mean loss of each epoch; it ends early, with a value that is not finite, where the loss diverges.
+    """
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    rows = np.arange(len(images))
+    if recipe.balance:
+        rows = balanced(targets.argmax(1), targets.shape[1], np.random.default_rng(seed))
+    if not len(rows):
+        return []
+    pixels, answers = to_device(images, device), torch.from_numpy(np.asarray(targets)).to(device)
+    chosen = torch.from_numpy(rows)
+    # A last batch of one image would break batch normalisation: its image waits for another epoch.
+    steps = max(1, (len(rows) - (len(rows) % recipe.batch == 1)) // recipe.batch + (len(rows) % recipe.batch > 1))
+    epochs = max(recipe.epochs, -(-recipe.least_steps // steps))
+    network.to(device, memory_format=torch.channels_last).train()
+    optimizer = _optimizer(network, recipe)
+    schedule = _schedule(optimizer, recipe, epochs * steps)
+    losses: list[float] = []
+    for epoch in range(epochs):
+        shuffled = chosen[torch.randperm(len(chosen), generator=generator)].to(device)
+        total = torch.zeros((), device=device)
+        for step in range(steps):
+            batch = shuffled[step * recipe.batch : (step + 1) * recipe.batch]
+            inputs = augment(to_unit(pixels[batch]), recipe.shift, recipe.flip, generator)
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                outputs = network(inputs)
+            loss = soft_cross_entropy(outputs.float(), answers[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.detach()
+        losses.append(total.item() / steps)
+        if not np.isfinite(losses[-1]):
+            break
+        progress((epoch + 1) * steps, epochs * steps)
+    network.eval()
+    return losses
+
+
+def soft_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean over images of sum(-target log softmax(output)), as in the official code of Knockoff Nets."""
+    return -(targets * outputs.log_softmax(1)).sum(1).mean()
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, recipe.rate, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.SGD(
+        parameters, recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    def factor(step: int) -> float:
+        if recipe.schedule == "cosine":
+            warm = min(1.0, (step + 1) / max(1, steps // 20))
+            return warm * 0.5 * (1 + np.cos(np.pi * step / steps))
+        if recipe.schedule == "step":
+            return recipe.drop ** int(step / steps / recipe.drop_every + 1e-9)
+        return 1.0
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

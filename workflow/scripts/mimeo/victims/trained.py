@@ -1,0 +1,17 @@
+"""A victim that this pipeline trains itself: its softmax outputs, straight from the network."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mimeo.models import load_models, posteriors
+
+
+def answerer(
+    weights: Path, network: Callable[[], torch.nn.Module], device: torch.device
+) -> Callable[[np.ndarray], np.ndarray]:
+    [model] = load_models(weights, network, 1)
+    model.to(device)
+    return lambda images: posteriors(model, images, device)
