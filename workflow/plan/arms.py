@@ -95,9 +95,7 @@ class Plan:
                     _fill(block["row"], titles, f"{at}.row"), _fill(block["column"], titles, f"{at}.column"), arm.path
                 )
 
-    def _transfer(
-        self, query: str, response: str, budget: int | str, recipe: str, victim: str, where: str
-    ) -> Transfer:
+    def _transfer(self, query: str, response: str, budget: int | str, recipe: str, victim: str, where: str) -> Transfer:
         self.entry("recipes", recipe, f"{where}.recipe")
         shown = self.entry("responses", response, f"{where}.responses")
         dataset = self.dataset_of(victim, where)

@@ -18,7 +18,11 @@ from plan.sources import check_parameters, functions, has_plugin
 
 KINDS = ("datasets", "queries", "responses", "architectures", "recipes", "victims")
 PLUGGED = ("datasets", "responses", "architectures")
-DEFAULTS: dict[str, dict[str, Any]] = {"datasets": {"classes": []}, "responses": {"labels": "victim"}, "queries": {"seed": 0}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "datasets": {"classes": []},
+    "responses": {"labels": "victim"},
+    "queries": {"seed": 0},
+}
 
 
 def _refuse_doubles(node: Any) -> None:

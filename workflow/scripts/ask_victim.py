@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import job
 from mimeo.errors import MimeoError
 from mimeo.models import network, prepare_device
@@ -11,9 +12,7 @@ from mimeo.plugins import load
 from mimeo.store import load_array, save_array
 
 
-def main(
-    victim: str, spec: dict[str, Any], engine: dict[str, Any], weights: str, shard: str, answers: str
-) -> None:
+def main(victim: str, spec: dict[str, Any], engine: dict[str, Any], weights: str, shard: str, answers: str) -> None:
     """Writes float16 posteriors, images of the shard x classes.
 
     Raises:

@@ -1,6 +1,7 @@
 """Stops a query set that holds (nearly) an image of the victim's test set; counts overlaps with its training set."""
 
 import numpy as np
+
 from mimeo.console import Console, job
 from mimeo.errors import MimeoError
 from mimeo.guard import near_duplicates
@@ -30,7 +31,8 @@ def main(
     overlaps = int((near_duplicates(images, load_array(train, dtype=np.uint8)) >= 0).sum())
     say.note(f"{len(images)} images checked, {overlaps} overlap with the training set of {dataset}")
     save_json(
-        report, {"query": query, "dataset": dataset, "start": start, "checked": len(images), "training_overlaps": overlaps}
+        report,
+        {"query": query, "dataset": dataset, "start": start, "checked": len(images), "training_overlaps": overlaps},
     )
 
 

@@ -19,7 +19,15 @@ def main(records: dict[str, str], table: str) -> None:
         record = load_json(path)
         memory = [round(record[key] / 2**20) for key in ("memory", "device_memory")]
         writer.writerow(
-            [name, record.get("replicates", 1), record["seconds"], *memory, record["device"], record["packages"]["torch"], record["commit"]]  # fmt: skip
+            [
+                name,
+                record.get("replicates", 1),
+                record["seconds"],
+                *memory,
+                record["device"],
+                record["packages"]["torch"],
+                record["commit"],
+            ]  # fmt: skip
         )
     save_text(table, out.getvalue())
 

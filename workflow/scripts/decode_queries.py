@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import job
 from mimeo.items import load_items, take
 from mimeo.plugins import load

@@ -9,9 +9,7 @@ from mimeo.plugins import load
 from mimeo.store import load_json, save_array
 
 
-def main(
-    dataset: str, split: str, spec: dict[str, Any], items: str, manifest: str, images: str, labels: str
-) -> None:
+def main(dataset: str, split: str, spec: dict[str, Any], items: str, manifest: str, images: str, labels: str) -> None:
     """Writes uint8 images N x size x size x channels and int64 labels N."""
     columns = load_items(items)
     chosen = take(columns, rows_of(dataset, columns, split))

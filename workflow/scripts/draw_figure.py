@@ -21,6 +21,4 @@ def main(spec: dict[str, Any], table: str, png: str, svg: str) -> None:
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        main(
-            snakemake.params.spec, snakemake.input.table, snakemake.output.png, snakemake.output.svg
-        )
+        main(snakemake.params.spec, snakemake.input.table, snakemake.output.png, snakemake.output.svg)

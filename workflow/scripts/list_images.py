@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import job
 from mimeo.errors import MimeoError
 from mimeo.items import check_items, save_items
@@ -21,7 +22,9 @@ def main(dataset: str, spec: dict[str, Any], items: str, manifest: str) -> None:
     found = dict(zip(names.tolist(), counts.tolist(), strict=True))
     for split, count in spec["splits"].items():
         if found.get(split, 0) != count:
-            raise MimeoError(f"{dataset}: split {split!r} has {found.get(split, 0)} images, the configuration says {count}")
+            raise MimeoError(
+                f"{dataset}: split {split!r} has {found.get(split, 0)} images, the configuration says {count}"
+            )
     save_items(items, index.columns)
     sources = [
         {"file": Path(path).name, "sha256": sha256_of(path), "licence": licence} for path, licence in index.sources
@@ -31,6 +34,4 @@ def main(dataset: str, spec: dict[str, Any], items: str, manifest: str) -> None:
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        main(
-            snakemake.wildcards.dataset, snakemake.params.spec, snakemake.output.listing, snakemake.output.manifest
-        )
+        main(snakemake.wildcards.dataset, snakemake.params.spec, snakemake.output.listing, snakemake.output.manifest)

@@ -26,9 +26,7 @@ def rows_of(spec: dict[str, Any], published: str, arms: list[str], victims: list
     for row, column, arm in spec["cells"]:
         score = scores[arm]
         measured = {**score["metrics"], "queries": {"value": score["queries"]}}
-        rows += measured_rows(
-            layout, numbers, row, column, metrics, measured, score["sound"], score["sound"] == 0
-        )
+        rows += measured_rows(layout, numbers, row, column, metrics, measured, score["sound"], score["sound"] == 0)
     return rows + (other_rows(layout, numbers, metrics, rows) if layout.others else [])
 
 

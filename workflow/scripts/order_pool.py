@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import job
 from mimeo.errors import MimeoError
 from mimeo.items import load_items, rows_of

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import job
 from mimeo.evaluation import Truth, confusion, divergence, image_weights, point_metrics, summary
 from mimeo.gate import failures

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import job
 from mimeo.evaluation import Truth, confusion, divergence, image_weights, summary
 from mimeo.gate import failures

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import Console, job
 from mimeo.errors import MimeoError
 from mimeo.models import load_models, network, prepare_device, save_models

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from mimeo.console import Console, job
 from mimeo.models import network, prepare_device, save_models
 from mimeo.records import Cost, environment

@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 import numpy as np
+
 from mimeo.cells import load_published
 from mimeo.console import job
 from mimeo.evaluation import Truth, image_weights, interval, resampled, weighted_metrics

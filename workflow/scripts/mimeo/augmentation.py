@@ -1,6 +1,6 @@
 """Random changes to a batch of training images, drawn and applied on the device, all images at once."""
 
-import torch
+from mimeo.startup import torch
 
 
 def augment(images: torch.Tensor, shift: int, flip: bool, generator: torch.Generator) -> torch.Tensor:

@@ -126,7 +126,17 @@ def measured_rows(
                 beside["difference"] = f"{values['value'] - float(known.value):+.4f}"
         status = _status(values, known, layout.comparable, failed)
         rows.append(
-            Row(layout.paper, layout.table, row, column, metric, **texts, replicates=str(replicates), **beside, status=status)  # fmt: skip
+            Row(
+                layout.paper,
+                layout.table,
+                row,
+                column,
+                metric,
+                **texts,
+                replicates=str(replicates),
+                **beside,
+                status=status,
+            )  # fmt: skip
         )
     return rows
 
@@ -138,8 +148,14 @@ def other_rows(
     done = {layout.key(row.row, row.column, row.metric) for row in taken}
     return [
         Row(
-            layout.paper, layout.table, key[2], key[3], key[4],
-            published=number.value, provenance=number.provenance, status=ELSEWHERE,
+            layout.paper,
+            layout.table,
+            key[2],
+            key[3],
+            key[4],
+            published=number.value,
+            provenance=number.provenance,
+            status=ELSEWHERE,
         )  # fmt: skip
         for key, number in published.items()
         if key[:2] == layout.source and key[4] in set(metrics) and key not in done
@@ -168,9 +184,7 @@ def load_rows(path: str) -> list[Row]:
         raise MimeoError(f"{path}: not a table: {error}") from None
 
 
-def _status(
-    values: dict[str, float] | None, known: Published | None, comparable: bool, failed: bool
-) -> str:
+def _status(values: dict[str, float] | None, known: Published | None, comparable: bool, failed: bool) -> str:
     if failed or values is None:
         return FAILED
     if known is None:

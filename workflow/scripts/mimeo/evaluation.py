@@ -112,9 +112,7 @@ def resampled(
     each = [weighted_metrics(truth, p, k, weights) for p, k in zip(predictions, kl, strict=True)]
     count, draw = len(each), np.random.default_rng(seed)
     shares = draw.multinomial(count, np.full(count, 1 / count), len(weights)) / count
-    return {
-        metric: (shares * np.stack([values[metric] for values in each], 1)).sum(1) for metric in METRICS
-    }
+    return {metric: (shares * np.stack([values[metric] for values in each], 1)).sum(1) for metric in METRICS}
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:

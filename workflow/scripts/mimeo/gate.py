@@ -11,9 +11,7 @@ import numpy as np
 DEAD_SHARE = 0.5
 
 
-def failures(
-    losses: list[float], predictions: np.ndarray, labels: np.ndarray, taught: np.ndarray
-) -> list[str]:
+def failures(losses: list[float], predictions: np.ndarray, labels: np.ndarray, taught: np.ndarray) -> list[str]:
     """Reasons to call a training failed; none for a sound one.
 
     * diverged: the loss is not finite, or ended above where it began;

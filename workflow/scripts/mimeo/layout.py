@@ -216,7 +216,9 @@ def budget_grid(table: Table, metric: str) -> str:
     known = "\n\n".join(
         f"{row.row}: {ours_text(row)}" for row in table.measured(metric) if row.row in table.names.values()
     )
-    return pipe([f"{NAMES[metric]} at queries", *(f"{b:,}" for b in budgets)], lines) + (f"\n\n{known}" if known else "")
+    return pipe([f"{NAMES[metric]} at queries", *(f"{b:,}" for b in budgets)], lines) + (
+        f"\n\n{known}" if known else ""
+    )
 
 
 def curves(table: Table, metric: str, axes: "Axes", label: Callable[[str], str] = lambda name: name) -> None:

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from mimeo.errors import MimeoError
 from mimeo.plugins import load
+from mimeo.startup import nn, torch
 from mimeo.store import load_tensors, save_tensors
 
 Network = Callable[[], nn.Module]

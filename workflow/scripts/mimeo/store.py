@@ -166,14 +166,11 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check(
-    path: str | Path, array: np.ndarray, dtype: type | None, shape: tuple[int | None, ...] | None
-) -> None:
+def _check(path: str | Path, array: np.ndarray, dtype: type | None, shape: tuple[int | None, ...] | None) -> None:
     if dtype is not None and array.dtype != np.dtype(dtype):
         raise MimeoError(f"{path}: holds {array.dtype}, expected {np.dtype(dtype)}")
     fits = shape is None or (
-        len(shape) == array.ndim
-        and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+        len(shape) == array.ndim and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
     )
     if not fits:
         wanted = " x ".join("any" if extent is None else str(extent) for extent in shape or ())

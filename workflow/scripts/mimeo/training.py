@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import nn
 
 from mimeo.augmentation import augment
 from mimeo.models import to_device, to_unit
+from mimeo.startup import nn, torch
 
 
 @dataclass(frozen=True)
@@ -136,9 +135,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def _schedule(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
     def factor(step: int) -> float:
         if recipe.schedule == "cosine":
             warm = min(1.0, (step + 1) / max(1, steps // 20))

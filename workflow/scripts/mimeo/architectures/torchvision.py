@@ -20,9 +20,7 @@ class Fit(nn.Module):
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         if images.shape[-1] != self.size:
-            images = nn.functional.interpolate(
-                images, size=(self.size, self.size), mode="bilinear", antialias=True
-            )
+            images = nn.functional.interpolate(images, size=(self.size, self.size), mode="bilinear", antialias=True)
         return images
 
 

@@ -120,9 +120,7 @@ def _summed_area(pixels: np.ndarray) -> np.ndarray:
     return table
 
 
-def _box_means(
-    table: np.ndarray, left: np.ndarray, top: np.ndarray, side: np.ndarray, size: int
-) -> np.ndarray:
+def _box_means(table: np.ndarray, left: np.ndarray, top: np.ndarray, side: np.ndarray, size: int) -> np.ndarray:
     """Means over a size x size grid of boxes with fractional borders: N x size x size x channels."""
     grid = np.arange(size + 1) / size
     y = np.clip(top[:, None] + side[:, None] * grid, 0, table.shape[0] - 1 - 1e-6)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mimeo.models import load_models, posteriors
+from mimeo.startup import torch
 
 
 def answerer(

@@ -21,7 +21,9 @@ def figure(table: Table) -> "Figure":
     published = [row for row in table.published("macro_f1") if row.column == table.matches.get("Digits", row.column)]
     for colour, (name, points) in zip(INK, series_of(published).items(), strict=False):
         values = [float(row.published) * 100 for _, row in points]
-        theirs.plot([b / 1e6 for b, _ in points], values, "s--", color=colour, markersize=3.5, linewidth=1.2, label=name)
+        theirs.plot(
+            [b / 1e6 for b, _ in points], values, "s--", color=colour, markersize=3.5, linewidth=1.2, label=name
+        )
     theirs.set_xlabel("natural images (NPDD), millions")
     theirs.set_title(f"Published, {published[0].column if published else 'none'}", loc="left")
     theirs.legend(loc="lower right")
