@@ -27,7 +27,7 @@ def main(records: dict[str, str], table: str) -> None:
                 record["device"],
                 record["packages"]["torch"],
                 record["commit"],
-            ]  # fmt: skip
+            ]
         )
     save_text(table, out.getvalue())
 

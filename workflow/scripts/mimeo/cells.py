@@ -136,7 +136,7 @@ def measured_rows(
                 replicates=str(replicates),
                 **beside,
                 status=status,
-            )  # fmt: skip
+            )
         )
     return rows
 
@@ -156,7 +156,7 @@ def other_rows(
             published=number.value,
             provenance=number.provenance,
             status=ELSEWHERE,
-        )  # fmt: skip
+        )
         for key, number in published.items()
         if key[:2] == layout.source and key[4] in set(metrics) and key not in done
     ]

@@ -48,9 +48,10 @@ def job(log: str) -> Iterator[Console]:
     except MimeoError as error:
         _fail(console, str(error))
     except OSError as error:
-        if error.errno not in MENDABLE:
+        reason = MENDABLE.get(error.errno or 0)
+        if reason is None:
             _crash(console, error)
-        _fail(console, f"{error.filename or log}: {MENDABLE[error.errno]}")
+        _fail(console, f"{error.filename or log}: {reason}")
     except Exception as error:
         _crash(console, error)
     finally:

@@ -246,10 +246,19 @@ def reference_lines(table: Table, metric: str, axes: "Axes") -> None:
     for row in table.measured(metric):
         if row.row in kinds and row.ours:
             label = {"victim": "victim", "ceiling": "victim retrained", "floor": "majority class"}[kinds[row.row]]
-            axes.axhline(_scaled(metric, row.ours), color="#37352f", linewidth=0.9, linestyle=styles[kinds[row.row]], label=label)  # fmt: skip
+            axes.axhline(
+                _scaled(metric, row.ours), color="#37352f", linewidth=0.9, linestyle=styles[kinds[row.row]], label=label
+            )
 
 
-def bars(table: Table, metric: str, axes: "Axes", groups: list[str], members: list[str], cell: Callable[[str, str], Row | None]) -> None:  # fmt: skip
+def bars(
+    table: Table,
+    metric: str,
+    axes: "Axes",
+    groups: list[str],
+    members: list[str],
+    cell: Callable[[str, str], Row | None],
+) -> None:
     """Grouped bars with intervals: one group a row, one bar a member."""
     width = 0.8 / len(members)
     for number, (member, colour) in enumerate(zip(members, INK, strict=False)):
@@ -260,7 +269,15 @@ def bars(table: Table, metric: str, axes: "Axes", groups: list[str], members: li
         low = [v - _scaled(metric, row.ours_low) for v, (_, row) in zip(y, there, strict=True)]
         high = [_scaled(metric, row.ours_high) - v for v, (_, row) in zip(y, there, strict=True)]
         axes.bar(x, y, width * 0.92, color=colour, label=member)
-        axes.errorbar(x, y, yerr=[[max(0, e) for e in low], [max(0, e) for e in high]], fmt="none", ecolor="#37352f", elinewidth=0.8, capsize=2)  # fmt: skip
+        axes.errorbar(
+            x,
+            y,
+            yerr=[[max(0, e) for e in low], [max(0, e) for e in high]],
+            fmt="none",
+            ecolor="#37352f",
+            elinewidth=0.8,
+            capsize=2,
+        )
     axes.set_xticks(range(len(groups)), groups)
     axes.grid(axis="x", visible=False)
     axes.set_ylabel(NAMES[metric])

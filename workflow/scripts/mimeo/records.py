@@ -1,12 +1,12 @@
 """Who made a number, on what, and at what cost. The only module that looks at clock, environment or git."""
 
-import os
 import platform
 import resource
 import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "torchvision", "numpy", "snakemake", "scikit-learn", "scikit-image", "matplotlib")
@@ -73,8 +73,16 @@ def _processor() -> str:
 def _commit() -> str | None:
     """The checkout's commit, with ``+`` where files differ from it; None outside a checkout."""
     try:
-        here = os.path.dirname(__file__)
-        ask = ["git", "-C", here, "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+        ask = [
+            "git",
+            "-C",
+            str(Path(__file__).parent),
+            "describe",
+            "--always",
+            "--abbrev=12",
+            "--dirty=+",
+            "--exclude=*",
+        ]
         return subprocess.run(ask, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -95,7 +95,7 @@ def train(
     # A last batch of one image would break batch normalisation: its image waits for another epoch.
     steps = max(1, (len(rows) - (len(rows) % recipe.batch == 1)) // recipe.batch + (len(rows) % recipe.batch > 1))
     epochs = max(recipe.epochs, -(-recipe.least_steps // steps))
-    network.to(device, memory_format=torch.channels_last).train()
+    network.to(device).to(memory_format=torch.channels_last).train()
     optimizer = _optimizer(network, recipe)
     schedule = _schedule(optimizer, recipe, epochs * steps)
     losses: list[float] = []

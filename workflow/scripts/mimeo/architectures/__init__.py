@@ -13,6 +13,9 @@ from torch import nn
 class Normalise(nn.Module):
     """Subtracts a mean and divides by a deviation, one a channel; expects images in [0, 1]."""
 
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
     def __init__(self, mean: list[float], deviation: list[float]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)

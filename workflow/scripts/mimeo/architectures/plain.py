@@ -7,7 +7,7 @@ from mimeo.architectures import centre
 
 def build(channels: int, size: int, classes: int, *, width: int = 16) -> nn.Module:
     """``width``: channels of the first convolution; the next have two and four times as many."""
-    side = -(-(-(-size // 2)) // 2)
+    side = (size + 3) // 4
     return nn.Sequential(
         centre(channels),
         nn.Conv2d(channels, width, 3, padding=1),

@@ -2,6 +2,7 @@
 ``responses/{name}.py`` holds one function:
 
 ``respond(posterior, *, ...) -> posterior``
-    from the victim's posterior, float32 N x classes, to what the API returns, of the same shape. The victim has been asked once; every
-    response derives from its stored answers. Keyword-only arguments are the plug-in's own parameters.
+    from the victim's posterior, float32 N x classes, to what the API returns, of the same shape. The victim has
+    been asked once; every response derives from its stored answers. Keyword-only arguments are the plug-in's own
+    parameters.
 """

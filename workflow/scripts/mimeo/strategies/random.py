@@ -1,4 +1,4 @@
-"""Random, without replacement (Knockoff Nets, section 4.1.2; Copycat CNN): one long draw, of which budgets are prefixes."""
+"""Random, without replacement (Knockoff Nets, section 4.1.2; Copycat CNN): budgets are prefixes of one long draw."""
 
 import numpy as np
 

@@ -12,6 +12,7 @@ from mimeo.startup import torch
 def answerer(
     weights: Path, network: Callable[[], torch.nn.Module], device: torch.device
 ) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads the network's weights and answers with its softmax outputs."""
     [model] = load_models(weights, network, 1)
     model.to(device)
     return lambda images: posteriors(model, images, device)
