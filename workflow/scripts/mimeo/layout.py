@@ -27,6 +27,7 @@ LEGEND = {
     "†": "† recalled from memory of the paper, not verified",
 }
 INK = ("#0b6e99", "#d9730d", "#448361", "#9065b0", "#c14c8a", "#787774")
+FAINT = "#c9c7c3"
 
 
 @dataclass(frozen=True)
@@ -231,8 +232,11 @@ def curves(table: Table, metric: str, axes: "Axes", label: Callable[[str], str] 
         axes.plot(x, y, "o-", color=colour, markersize=3.5, linewidth=1.4, label=label(name))
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     reference_lines(table, metric, axes)
-    axes.set_xscale("symlog", linthresh=100) if any(r.row.endswith(" 0") for r in rows) else axes.set_xscale("log")
     ticks = sorted({budget for points in series_of(rows).values() for budget, _ in points})
+    if 0 in ticks:
+        axes.set_xscale("symlog", linthresh=min(tick for tick in ticks if tick), linscale=0.5)
+    else:
+        axes.set_xscale("log")
     axes.set_xticks(ticks, [_thousands(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("queries")

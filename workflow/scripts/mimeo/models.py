@@ -27,7 +27,7 @@ def prepare_device(name: str, threads: int) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise MimeoError("device: cuda was asked for and this machine has no usable GPU")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 

@@ -5,6 +5,8 @@ labels, classes balanced by replication. No test image comes near this module: n
 epoch's weights are the result.
 """
 
+import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -97,7 +99,8 @@ def train(
     epochs = max(recipe.epochs, -(-recipe.least_steps // steps))
     network.to(device).to(memory_format=torch.channels_last).train()
     optimizer = _optimizer(network, recipe)
-    schedule = _schedule(optimizer, recipe, epochs * steps)
+    # Optimizer.step as torch wraps it would import the compiler, which takes longer than most trainings here.
+    update = inspect.unwrap(type(optimizer).step)
     losses: list[float] = []
     for epoch in range(epochs):
         shuffled = chosen[torch.randperm(len(chosen), generator=generator)].to(device)
@@ -110,8 +113,10 @@ def train(
             loss = soft_cross_entropy(outputs.float(), answers[batch])
             optimizer.zero_grad()
             loss.backward()
-            optimizer.step()
-            schedule.step()
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate * _factor(recipe, epoch * steps + step, epochs * steps)
+            with torch.no_grad():
+                update(optimizer)
             total += loss.detach()
         losses.append(total.item() / steps)
         if not np.isfinite(losses[-1]):
@@ -135,13 +140,10 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    def factor(step: int) -> float:
-        if recipe.schedule == "cosine":
-            warm = min(1.0, (step + 1) / max(1, steps // 20))
-            return warm * 0.5 * (1 + np.cos(np.pi * step / steps))
-        if recipe.schedule == "step":
-            return recipe.drop ** int(step / steps / recipe.drop_every + 1e-9)
-        return 1.0
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+def _factor(recipe: Recipe, step: int, steps: int) -> float:
+    """What the learning rate is multiplied by at a step of ``steps``; cosine warms up over the first 20th."""
+    if recipe.schedule == "cosine":
+        return min(1.0, (step + 1) / max(1, steps // 20)) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    if recipe.schedule == "step":
+        return recipe.drop ** int(step / steps / recipe.drop_every + 1e-9)
+    return 1.0

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from mimeo.layout import INK, Table, budget_grid, canvas, curves, document, series_of
+from mimeo.layout import FAINT, INK, Table, budget_grid, canvas, curves, document, series_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -18,13 +19,26 @@ def figure(table: Table) -> "Figure":
     ours.set_xlabel("natural images (NPDD)")
     ours.set_title(f"Ours, scale {table.scale}", loc="left")
     ours.legend(loc="lower right")
-    published = [row for row in table.published("macro_f1") if row.column == table.matches.get("Digits", row.column)]
-    for colour, (name, points) in zip(INK, series_of(published).items(), strict=False):
-        values = [float(row.published) * 100 for _, row in points]
-        theirs.plot(
-            [b / 1e6 for b, _ in points], values, "s--", color=colour, markersize=3.5, linewidth=1.2, label=name
-        )
+    _published(table, theirs)
     theirs.set_xlabel("natural images (NPDD), millions")
-    theirs.set_title(f"Published, {published[0].column if published else 'none'}", loc="left")
-    theirs.legend(loc="lower right")
+    theirs.set_title("Published, NPDD-SL of every problem", loc="left")
+    theirs.legend(loc="lower right", ncols=2)
     return drawing
+
+
+def _published(table: Table, axes: "Axes") -> None:
+    """One line a problem, those that stand beside ours in the colour of ours."""
+    rows = [row for row in table.published("macro_f1") if row.row.startswith("NPDD-SL ")]
+    for problem in dict.fromkeys(row.column for row in rows):
+        [points] = series_of(row for row in rows if row.column == problem).values()
+        beside = problem in table.matches.values()
+        axes.plot(
+            [budget / 1e6 for budget, _ in points],
+            [float(row.published) * 100 for _, row in points],
+            "s--",
+            color=INK[0] if beside else FAINT,
+            zorder=3 if beside else 2,
+            markersize=3,
+            linewidth=1.4 if beside else 0.9,
+            label=problem if beside else "other problems" if problem == rows[0].column else None,
+        )

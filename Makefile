@@ -1,0 +1,46 @@
+# Sets up what is missing, then does one job. Everything real is in the Snakefile, dvc.yaml and tests/.
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= python3
+UV ?= $(shell command -v uv || echo .uv/bin/uv)
+CORES ?= all
+export PATH := $(BIN):$(PATH)
+
+.PHONY: demo test check report lock setup clean help
+
+demo: setup  ## the core tables of both papers, on data that ships in packages
+	snakemake --cores $(CORES)
+
+test: setup  ## the tests
+	pytest
+
+check: setup  ## style, types and workflow lint
+	ruff check . && ruff format --check . && snakefmt --check Snakefile workflow/rules
+	mypy workflow/plan workflow/scripts/mimeo tests
+	snakemake --lint
+
+report: demo  ## report.html: every table and figure, to open in a browser
+	snakemake --report report.html
+
+lock: $(UV)  ## resolve the environment anew
+	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
+	  --no-annotate --no-header --upgrade --quiet --output-file requirements.lock
+
+setup: $(READY)  ## the environment, from the lock, every file checked by its hash
+
+$(READY): requirements.lock | $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	touch $@
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet uv
+
+clean:  ## everything that was made, but for tables and figures
+	rm -rf .snakemake logs report.html results/[!tf]*
+
+help:
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile
