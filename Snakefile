@@ -58,7 +58,11 @@ rule data:
 
 rule victims:
     input:
-        [f"results/victims/{v}/{role}.safetensors" for v in plan.victims() for role in plan.roles()],
+        [
+            f"results/victims/{v}/{role}.safetensors"
+            for v in plan.victims()
+            for role in plan.roles()
+        ],
 
 
 rule queries:
@@ -93,19 +97,19 @@ rule tables:
 rule list_images:
     """Lists a data set's images: names, split, labels, sources and licences."""
     input:
-        code=dataset_code("list_images.py"),
         splits=lambda w: plan.split_files(w.dataset),
     output:
         listing="results/data/{dataset}/items.csv",
         manifest="results/data/{dataset}/manifest.json",
-    params:
-        spec=dataset_spec,
     log:
         "logs/data/{dataset}/items.log",
-    message:
-        "Listing the images of {wildcards.dataset}"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=dataset_code("list_images.py"),
+        spec=dataset_spec,
+    message:
+        "Listing the images of {wildcards.dataset}"
     script:
         "workflow/scripts/list_images.py"
 
@@ -113,20 +117,20 @@ rule list_images:
 rule decode_split:
     """Decodes a labelled split to arrays, for training and testing victims."""
     input:
-        code=dataset_code("decode_split.py"),
         listing="results/data/{dataset}/items.csv",
         manifest="results/data/{dataset}/manifest.json",
     output:
         images="results/data/{dataset}/{split}.npy",
         labels="results/data/{dataset}/{split}-labels.npy",
-    params:
-        spec=lambda w: plan.decoding(w.dataset),
     log:
         "logs/data/{dataset}/{split}.log",
-    message:
-        "Decoding {wildcards.dataset}, split {wildcards.split}"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=dataset_code("decode_split.py"),
+        spec=lambda w: plan.decoding(w.dataset),
+    message:
+        "Decoding {wildcards.dataset}, split {wildcards.split}"
     script:
         "workflow/scripts/decode_split.py"
 
@@ -137,22 +141,22 @@ rule decode_split:
 rule train_victim:
     """Trains the victim, or a twin of it from another seed: the ceiling of what a copy can agree."""
     input:
-        code=victim_code("train_victim.py"),
         images=split_of("train", "images"),
         labels=split_of("train", "labels"),
     output:
         weights="results/victims/{victim}/{role}.safetensors",
         log="results/victims/{victim}/{role}.json",
         record="results/victims/{victim}/{role}.record.json",
-    params:
-        spec=victim_spec,
-        engine=ENGINE,
     log:
         "logs/victims/{victim}/{role}.log",
-    message:
-        "Training victim {wildcards.victim} ({wildcards.role})"
     conda:
         "envs/torch.yaml"
+    params:
+        code=victim_code("train_victim.py"),
+        spec=victim_spec,
+        engine=ENGINE,
+    message:
+        "Training victim {wildcards.victim} ({wildcards.role})"
     script:
         "workflow/scripts/train_victim.py"
 
@@ -160,24 +164,26 @@ rule train_victim:
 rule score_victim:
     """Scores victim, twins and majority class on the test set: victim, ceiling and floor of every table."""
     input:
-        code=victim_code("score_victim.py"),
         images=split_of("test", "images"),
         labels=split_of("test", "labels"),
         train_labels=split_of("train", "labels"),
-        weights=expand("results/victims/{{victim}}/{role}.safetensors", role=plan.roles()),
+        weights=expand(
+            "results/victims/{{victim}}/{role}.safetensors", role=plan.roles()
+        ),
         logs=expand("results/victims/{{victim}}/{role}.json", role=plan.roles()),
     output:
         scores="results/scores/victims/{victim}.json",
         answers="results/scores/victims/{victim}.npz",
-    params:
-        spec=victim_spec,
-        engine=SCORING,
     log:
         "logs/scores/victims/{victim}.log",
-    message:
-        "Scoring victim {wildcards.victim}"
     conda:
         "envs/torch.yaml"
+    params:
+        code=victim_code("score_victim.py"),
+        spec=victim_spec,
+        engine=SCORING,
+    message:
+        "Scoring victim {wildcards.victim}"
     script:
         "workflow/scripts/score_victim.py"
 
@@ -188,18 +194,23 @@ rule score_victim:
 rule order_pool:
     """Orders a pool by its strategy; every budget is a prefix of this order."""
     input:
-        code=lambda w: plan.code("order_pool.py", ("strategies", plan.entry("queries", w.query)["strategy"])),
         listings=pool_items,
     output:
         order="results/queries/{query}/order.npz",
-    params:
-        spec=lambda w: {k: plan.entry("queries", w.query)[k] for k in ("images", "strategy", "parameters", "seed")},
     log:
         "logs/queries/{query}/order.log",
-    message:
-        "Ordering the pool of {wildcards.query}"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=lambda w: plan.code(
+            "order_pool.py", ("strategies", plan.entry("queries", w.query)["strategy"])
+        ),
+        spec=lambda w: {
+            k: plan.entry("queries", w.query)[k]
+            for k in ("images", "strategy", "parameters", "seed")
+        },
+    message:
+        "Ordering the pool of {wildcards.query}"
     script:
         "workflow/scripts/order_pool.py"
 
@@ -207,19 +218,19 @@ rule order_pool:
 rule decode_queries:
     """Decodes a shard of a query set, in the order in which it is asked."""
     input:
-        code=pool_code("decode_queries.py"),
         order="results/queries/{query}/order.npz",
         listings=pool_items,
     output:
         shard="results/queries/{query}/{start}-{stop}.npy",
-    params:
-        parts=lambda w: [plan.decoding(dataset) for dataset in pool(w)],
     log:
         "logs/queries/{query}/{start}-{stop}.log",
-    message:
-        "Decoding {wildcards.query}, images {wildcards.start} to {wildcards.stop}"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=pool_code("decode_queries.py"),
+        parts=lambda w: [plan.decoding(dataset) for dataset in pool(w)],
+    message:
+        "Decoding {wildcards.query}, images {wildcards.start} to {wildcards.stop}"
     script:
         "workflow/scripts/decode_queries.py"
 
@@ -227,7 +238,6 @@ rule decode_queries:
 rule check_leaks:
     """Stops a query set that holds (nearly) a test image of the victim."""
     input:
-        code=plan.code("check_leaks.py"),
         shard="results/queries/{query}/{start}-{stop}.npy",
         order="results/queries/{query}/order.npz",
         listings=pool_items,
@@ -237,10 +247,12 @@ rule check_leaks:
         report="results/queries/{query}/{start}-{stop}.leaks-{dataset}.json",
     log:
         "logs/queries/{query}/{start}-{stop}.leaks-{dataset}.log",
-    message:
-        "Checking {wildcards.query}, images {wildcards.start} to {wildcards.stop}, for test images of {wildcards.dataset}"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=plan.code("check_leaks.py"),
+    message:
+        "Checking {wildcards.query}, images {wildcards.start} to {wildcards.stop}, for test images of {wildcards.dataset}"
     script:
         "workflow/scripts/check_leaks.py"
 
@@ -251,21 +263,21 @@ rule check_leaks:
 rule ask_victim:
     """Asks the victim for the posteriors of a shard; every response and budget derives from them."""
     input:
-        code=victim_code("ask_victim.py"),
         weights="results/victims/{victim}/model.safetensors",
         shard="results/queries/{query}/{start}-{stop}.npy",
         guard=guard_of,
     output:
         answers="results/labels/{victim}/{query}/{start}-{stop}.npy",
-    params:
-        spec=victim_spec,
-        engine=ENGINE,
     log:
         "logs/labels/{victim}/{query}/{start}-{stop}.log",
-    message:
-        "Asking {wildcards.victim} about {wildcards.query}, images {wildcards.start} to {wildcards.stop}"
     conda:
         "envs/torch.yaml"
+    params:
+        code=victim_code("ask_victim.py"),
+        spec=victim_spec,
+        engine=ENGINE,
+    message:
+        "Asking {wildcards.victim} about {wildcards.query}, images {wildcards.start} to {wildcards.stop}"
     script:
         "workflow/scripts/ask_victim.py"
 
@@ -276,25 +288,20 @@ rule ask_victim:
 rule train_copycat:
     """Trains a block of replicates of one arm, each a fresh network with a seed of its own."""
     input:
-        code=arm_code("train_copycat.py"),
-        order=lambda w: f"results/queries/{arm_of(w).last.query}/order.npz",
-        shards=lambda w: plan.image_shards(arm_of(w).last.query, arm_of(w).last.budget),
-        answers=arm_answers,
-        guards=arm_guards,
-        parent=arm_parent,
+        unpack(training_inputs),
     output:
         weights="results/copycats/{arm}/{first}-{stop}.safetensors",
         log="results/copycats/{arm}/{first}-{stop}.json",
         record="results/copycats/{arm}/{first}-{stop}.record.json",
-    params:
-        spec=lambda w: plan.training(w.arm),
-        engine=ENGINE,
     log:
         "logs/copycats/{arm}/{first}-{stop}.log",
-    message:
-        "Training copycats {wildcards.arm}, replicates {wildcards.first} to {wildcards.stop}"
     conda:
         "envs/torch.yaml"
+    params:
+        spec=training_spec,
+        engine=ENGINE,
+    message:
+        "Training copycats {wildcards.arm}, replicates {wildcards.first} to {wildcards.stop}"
     script:
         "workflow/scripts/train_copycat.py"
 
@@ -302,26 +309,19 @@ rule train_copycat:
 rule score_copycat:
     """Scores an arm: accuracy, F1, recall, ratio, agreement, divergence, with intervals; flags failed trainings."""
     input:
-        code=lambda w: plan.code("score_copycat.py", plan.architecture_plugin(arm_of(w).architecture)),
-        images=lambda w: f"results/data/{plan.entry('victims', arm_of(w).victim)['dataset']}/test.npy",
-        victim=lambda w: f"results/scores/victims/{arm_of(w).victim}.json",
-        answers=lambda w: f"results/scores/victims/{arm_of(w).victim}.npz",
-        weights=lambda w: plan.blocks(w.arm),
-        logs=arm_logs,
+        unpack(scoring_inputs),
     output:
         scores="results/scores/copycats/{arm}/scores.json",
         predictions="results/scores/copycats/{arm}/predictions.npz",
-    params:
-        names=lambda w: plan.names(w.arm),
-        spec=lambda w: plan.training(w.arm),
-        engine=SCORING,
-        dataset=lambda w: plan.entry("victims", arm_of(w).victim)["dataset"],
     log:
         "logs/scores/copycats/{arm}.log",
-    message:
-        "Scoring copycats {wildcards.arm}"
     conda:
         "envs/torch.yaml"
+    params:
+        spec=scoring_spec,
+        engine=SCORING,
+    message:
+        "Scoring copycats {wildcards.arm}"
     script:
         "workflow/scripts/score_copycat.py"
 
@@ -332,7 +332,6 @@ rule score_copycat:
 rule make_table:
     """Sets our numbers beside the paper's, as CSV and Markdown."""
     input:
-        code=lambda w: plan.code("make_table.py", (f"tables/{w.paper}", w.table)),
         arms=table_inputs("arms"),
         victims=table_inputs("victims"),
         published="config/published.csv",
@@ -345,14 +344,15 @@ rule make_table:
             caption="workflow/report/table.rst",
         ),
         text="results/tables/{scale}/{paper}/{table}.md",
-    params:
-        spec=lambda w: plan.table(f"{w.paper}/{w.table}"),
     log:
         "logs/tables/{scale}/{paper}/{table}.log",
-    message:
-        "Making table {wildcards.paper}/{wildcards.table}"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=lambda w: plan.code("make_table.py", (f"tables/{w.paper}", w.table)),
+        spec=lambda w: plan.table(f"{w.paper}/{w.table}"),
+    message:
+        "Making table {wildcards.paper}/{wildcards.table}"
     script:
         "workflow/scripts/make_table.py"
 
@@ -360,7 +360,6 @@ rule make_table:
 rule draw_figure:
     """Draws a table's figure, where the paper has one."""
     input:
-        code=lambda w: plan.code("draw_figure.py", (f"tables/{w.paper}", w.table)),
         table="results/tables/{scale}/{paper}/{table}.csv",
     output:
         png=report(
@@ -371,14 +370,15 @@ rule draw_figure:
             caption="workflow/report/table.rst",
         ),
         svg="results/figures/{scale}/{paper}/{table}.svg",
-    params:
-        spec=lambda w: plan.table(f"{w.paper}/{w.table}"),
     log:
         "logs/figures/{scale}/{paper}/{table}.log",
-    message:
-        "Drawing figure {wildcards.paper}/{wildcards.table}"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=lambda w: plan.code("draw_figure.py", (f"tables/{w.paper}", w.table)),
+        spec=lambda w: plan.table(f"{w.paper}/{w.table}"),
+    message:
+        "Drawing figure {wildcards.paper}/{wildcards.table}"
     script:
         "workflow/scripts/draw_figure.py"
 
@@ -386,7 +386,6 @@ rule draw_figure:
 rule weigh_claims:
     """Holds the papers' qualitative claims against what was measured, by intervals."""
     input:
-        code=plan.code("weigh_claims.py"),
         predictions=plan.claim_inputs("predictions"),
         answers=plan.claim_inputs("answers"),
         published="config/published.csv",
@@ -398,16 +397,17 @@ rule weigh_claims:
             caption="workflow/report/claims.rst",
         ),
         text="results/tables/{scale}/claims.md",
+    log:
+        "logs/tables/{scale}/claims.log",
+    conda:
+        "envs/cpu.yaml"
     params:
+        code=plan.code("weigh_claims.py"),
         claims=plan.claims(),
         arms=plan.claim_arms(),
         resamples=plan.scale["resamples"],
-    log:
-        "logs/tables/{scale}/claims.log",
     message:
         "Weighing the papers' claims"
-    conda:
-        "envs/cpu.yaml"
     script:
         "workflow/scripts/weigh_claims.py"
 
@@ -415,7 +415,6 @@ rule weigh_claims:
 rule collect_costs:
     """Seconds, memory and hardware of every training; unlike the tables it differs from run to run."""
     input:
-        code=plan.code("collect_costs.py"),
         records=list(plan.records().values()),
     output:
         table=report(
@@ -424,13 +423,14 @@ rule collect_costs:
             labels={"what": "seconds and memory"},
             caption="workflow/report/costs.rst",
         ),
-    params:
-        names=list(plan.records()),
     log:
         "logs/costs/{scale}.log",
-    message:
-        "Collecting costs"
     conda:
         "envs/cpu.yaml"
+    params:
+        code=plan.code("collect_costs.py"),
+        names=list(plan.records()),
+    message:
+        "Collecting costs"
     script:
         "workflow/scripts/collect_costs.py"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plan.errors import ConfigError
-from plan.sources import SCRIPTS, closure, functions, plugin_file
+from plan.sources import SCRIPTS, closure, digest, functions, plugin_file
 
 RESULTS = "results"
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
@@ -419,16 +419,18 @@ class Plan:
             files += [f"{tables}/claims.csv", f"{tables}/claims.md"]
         return files
 
-    # --- what a rule must list as input so that an edit reruns what it reaches ------------------------------
+    # --- what a rule must depend on so that an edit reruns what it reaches ------------------------------------
 
-    def code(self, script: str, *plugins: tuple[str, str]) -> list[str]:
-        """A stage script, the plug-ins it uses, and every file of ours that these import.
+    def code(self, script: str, *plugins: tuple[str, str]) -> str:
+        """A digest of a stage script, the plug-ins it uses, and every file of ours that these import.
+
+        A rule has it among its parameters, so that an edit reruns exactly what it reaches, and neither a touched
+        file nor a changed comment reruns anything.
 
         Args:
             plugins: pairs of kind and plug-in name.
         """
-        files = closure(script, *(plugin_file(kind, name) for kind, name in plugins))
-        return [f"workflow/scripts/{file}" for file in files]
+        return digest(*closure(script, *(plugin_file(kind, name) for kind, name in plugins)))
 
     def split_files(self, dataset: str) -> list[str]:
         """The committed split file of a data set's plug-in, where it has one."""

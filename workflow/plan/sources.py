@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def closure(*files: str) -> list[str]:
+@functools.cache
+def closure(*files: str) -> tuple[str, ...]:
     """The files and everything of ours that they import, at any depth, as paths relative to the scripts' folder.
 
-    A rule lists these as input, so that an edit reruns exactly what it reaches.
+    Found by reading, transitively, whatever the form of the import.
     """
     found: dict[str, None] = {}
     todo = list(files)
@@ -40,7 +42,18 @@ def closure(*files: str) -> list[str]:
         if file not in found:
             found[file] = None
             todo += _imports(file)
-    return sorted(found)
+    return tuple(sorted(found))
+
+
+@functools.cache
+def digest(*files: str) -> str:
+    """A digest of what files do: of their syntax trees, without comments, layout and docstrings."""
+    return hashlib.sha256("\n".join(f"{file} {_meaning(file)}" for file in files).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _meaning(file: str) -> str:
+    return hashlib.sha256(ast.unparse(_tree(file)).encode()).hexdigest()
 
 
 @functools.cache
@@ -67,10 +80,15 @@ def _imports(file: str) -> tuple[str, ...]:
 
 @functools.cache
 def _tree(file: str) -> ast.Module:
+    """The syntax tree of a file, without docstrings."""
     try:
-        return ast.parse((SCRIPTS / file).read_text(), file)
+        tree = ast.parse((SCRIPTS / file).read_text(), file)
     except SyntaxError as error:
         raise ConfigError(f"workflow/scripts/{file}: line {error.lineno}: {error.msg}") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from plan import ConfigError, load_plan
 
 try:
-    plan = load_plan(Path(workflow.basedir), config, [str(f) for f in workflow.configfiles])
+    plan = load_plan(
+        Path(workflow.basedir), config, [str(f) for f in workflow.configfiles]
+    )
 except ConfigError as error:
     print(f"error: {error}", file=sys.stderr)
     raise SystemExit(1) from None
@@ -23,12 +25,16 @@ def dataset_spec(wildcards):
 
 
 def dataset_code(script):
-    return lambda w: plan.code(script, ("datasets", plan.entry("datasets", w.dataset)["plugin"]))
+    return lambda w: plan.code(
+        script, ("datasets", plan.entry("datasets", w.dataset)["plugin"])
+    )
 
 
 def pool(wildcards):
     """The data sets of a query set, in the order of its parts."""
-    return [part.split("/")[0] for part in plan.entry("queries", wildcards.query)["images"]]
+    return [
+        part.split("/")[0] for part in plan.entry("queries", wildcards.query)["images"]
+    ]
 
 
 def pool_items(wildcards):
@@ -36,7 +42,9 @@ def pool_items(wildcards):
 
 
 def pool_code(script):
-    return lambda w: plan.code(script, *(("datasets", plan.entry("datasets", d)["plugin"]) for d in pool(w)))
+    return lambda w: plan.code(
+        script, *(("datasets", plan.entry("datasets", d)["plugin"]) for d in pool(w))
+    )
 
 
 def victim_spec(wildcards):
@@ -54,7 +62,9 @@ def victim_code(script):
 def split_of(split, kind):
     """A file of the split of the data set that a victim learns or is tested on."""
     suffix = {"images": ".npy", "labels": "-labels.npy"}[kind]
-    return lambda w: f"results/data/{plan.entry('victims', w.victim)['dataset']}/{split}{suffix}"
+    return (
+        lambda w: f"results/data/{plan.entry('victims', w.victim)['dataset']}/{split}{suffix}"
+    )
 
 
 def guard_of(wildcards):
@@ -66,32 +76,56 @@ def arm_of(wildcards):
     return plan.arms[wildcards.arm]
 
 
-def arm_code(script):
-    return lambda w: plan.code(
-        script,
-        plan.architecture_plugin(arm_of(w).architecture),
-        ("responses", plan.entry("responses", arm_of(w).last.response)["plugin"]),
+def training_inputs(wildcards):
+    """Images and answers of a prefix, the reports that it leaks nothing, and the weights that it fine-tunes."""
+    arm = arm_of(wildcards)
+    last, parent = arm.last, arm.parent
+    dataset = plan.entry("victims", arm.victim)["dataset"]
+    asks = plan.asks(last)
+    block = f"{wildcards.first}-{wildcards.stop}.safetensors"
+    return {
+        "shards": plan.image_shards(last.query, last.budget),
+        "guards": plan.leak_reports(dataset, last.query, last.budget),
+        "answers": (
+            plan.label_shards(arm.victim, last.query, last.budget) if asks else []
+        ),
+        "order": [] if asks else [f"results/queries/{last.query}/order.npz"],
+        "parent": [f"results/copycats/{parent.path}/{block}"] if parent else [],
+    }
+
+
+def training_spec(wildcards):
+    arm = arm_of(wildcards)
+    response = ("responses", plan.entry("responses", arm.last.response)["plugin"])
+    code = plan.code(
+        "train_copycat.py", plan.architecture_plugin(arm.architecture), response
     )
+    return plan.training(wildcards.arm) | {"code": code}
 
 
-def arm_answers(wildcards):
+def scoring_inputs(wildcards):
+    """A block's weights and logs, the victim's answers, and the test images."""
+    victim = arm_of(wildcards).victim
+    blocks = plan.blocks(wildcards.arm)
+    return {
+        "images": f"results/data/{plan.entry('victims', victim)['dataset']}/test.npy",
+        "victim": f"results/scores/victims/{victim}.json",
+        "answers": f"results/scores/victims/{victim}.npz",
+        "weights": blocks,
+        "logs": [block.removesuffix(".safetensors") + ".json" for block in blocks],
+    }
+
+
+def scoring_spec(wildcards):
     arm = arm_of(wildcards)
-    asked = plan.asks(arm.last) and arm.last.budget > 0
-    return plan.label_shards(arm.victim, arm.last.query, arm.last.budget) if asked else []
-
-
-def arm_guards(wildcards):
-    arm = arm_of(wildcards)
-    return plan.leak_reports(plan.entry("victims", arm.victim)["dataset"], arm.last.query, arm.last.budget)
-
-
-def arm_parent(wildcards):
-    parent = arm_of(wildcards).parent
-    return [f"results/copycats/{parent.path}/{wildcards.first}-{wildcards.stop}.safetensors"] if parent else []
-
-
-def arm_logs(wildcards):
-    return [block.removesuffix(".safetensors") + ".json" for block in plan.blocks(wildcards.arm)]
+    return {
+        "names": plan.names(wildcards.arm),
+        "training": plan.training(wildcards.arm),
+        "dataset": plan.entry("victims", arm.victim)["dataset"],
+        "code": plan.code(
+            "score_copycat.py", plan.architecture_plugin(arm.architecture)
+        ),
+    }
 
 
 def table_inputs(kind):
@@ -100,7 +134,9 @@ def table_inputs(kind):
 
 
 def paper_title(wildcards):
-    return {"knockoff": "Knockoff Nets", "copycat": "Copycat CNN"}.get(wildcards.paper, wildcards.paper)
+    return {"knockoff": "Knockoff Nets", "copycat": "Copycat CNN"}.get(
+        wildcards.paper, wildcards.paper
+    )
 
 
 def table_title(wildcards):

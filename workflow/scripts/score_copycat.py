@@ -67,10 +67,10 @@ def main(
 if __name__ == "__main__":
     with job(snakemake.log[0]):
         main(
-            snakemake.params.names,
-            snakemake.params.spec,
+            snakemake.params.spec["names"],
+            snakemake.params.spec["training"],
             snakemake.params.engine,
-            snakemake.params.dataset,
+            snakemake.params.spec["dataset"],
             snakemake.input.images,
             snakemake.input.victim,
             snakemake.input.answers,

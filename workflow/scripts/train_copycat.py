@@ -14,13 +14,13 @@ from mimeo.store import load_arrays, load_shards, save_json
 from mimeo.training import Recipe, balanced, train
 
 
-def targets_of(spec: dict[str, Any], order: str, answers: list[str]) -> np.ndarray:
+def targets_of(spec: dict[str, Any], order: list[str], answers: list[str]) -> np.ndarray:
     """What the copycat learns: the response to the first ``budget`` images, float32, budget x classes."""
     budget, classes = spec["budget"], spec["shape"]["classes"]
     if not budget:
         return np.empty((0, classes), np.float32)
     if spec["labels"] == "pool":
-        shown = np.eye(classes, dtype=np.float32)[load_arrays(order, "label")["label"][:budget]]
+        shown = np.eye(classes, dtype=np.float32)[load_arrays(order[0], "label")["label"][:budget]]
     else:
         shown = load_shards(answers, budget, np.float16, (classes,)).astype(np.float32)
         if not np.isfinite(shown).all():
@@ -29,7 +29,7 @@ def targets_of(spec: dict[str, Any], order: str, answers: list[str]) -> np.ndarr
 
 
 def main(
-    spec: dict[str, Any], engine: dict[str, Any], first: int, stop: int, order: str, shards: list[str],
+    spec: dict[str, Any], engine: dict[str, Any], first: int, stop: int, order: list[str], shards: list[str],
     answers: list[str], parent: list[str], weights: str, log: str, record: str, say: Console,
 ) -> None:  # fmt: skip
     """Writes the block's weights, a log that repeats exactly and a record that does not (cost, hardware)."""
