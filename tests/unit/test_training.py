@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -291,17 +292,27 @@ def test_diverging_training_ends_early_and_says_so(device: torch.device) -> None
 # --- schedules ----------------------------------------------------------------------------------------------
 
 
+class Watched(torch.optim.SGD):
+    """Notes the learning rate at every step."""
+
+    seen: ClassVar[list[float]] = []
+
+    def step(self, closure: Any = None) -> None:
+        self.seen.extend(group["lr"] for group in self.param_groups)
+
+
 def rates(steps: int, **changes: object) -> list[float]:
-    """The learning rate of every step, relative to the recipe's."""
-    settings_ = recipe(optimizer="sgd", rate=0.5, **changes)
-    optimizer = training._optimizer(nn.Linear(1, 1), settings_)
-    schedule = training._schedule(optimizer, settings_, steps)
-    seen = []
-    for _ in range(steps):
-        seen.append(optimizer.param_groups[0]["lr"] / 0.5)
-        optimizer.step()
-        schedule.step()
-    return seen
+    """The learning rate of every step of a training, relative to the recipe's."""
+    Watched.seen.clear()
+    images = np.zeros((2 * steps, 1, 1, 1), np.uint8)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(1, CLASSES))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_optimizer", lambda network, recipe: Watched(network.parameters(), recipe.rate))
+        train(
+            model, images, one_hot(np.zeros(2 * steps, int)), recipe(epochs=1, batch=2, rate=0.5, **changes), 0,
+            torch.device("cpu"),
+        )  # fmt: skip
+    return [rate / 0.5 for rate in Watched.seen]
 
 
 @LAWS
