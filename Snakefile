@@ -17,6 +17,9 @@ if not config.get("scale"):
 include: "workflow/rules/common.smk"
 
 
+report: "workflow/report/workflow.rst"
+
+
 wildcard_constraints:
     dataset="[^/]+",
     split="[^/]+",
@@ -340,6 +343,13 @@ rule make_table:
             "results/tables/{scale}/{paper}/{table}.csv",
             category=paper_title,
             subcategory=table_title,
+            labels={"what": "data (CSV)"},
+            caption="workflow/report/table.rst",
+        ),
+        web=report(
+            "results/tables/{scale}/{paper}/{table}.html",
+            category=paper_title,
+            subcategory=table_title,
             labels={"what": "table"},
             caption="workflow/report/table.rst",
         ),
@@ -392,6 +402,12 @@ rule weigh_claims:
     output:
         table=report(
             "results/tables/{scale}/claims.csv",
+            category="Claims of both papers",
+            labels={"what": "data (CSV)"},
+            caption="workflow/report/claims.rst",
+        ),
+        web=report(
+            "results/tables/{scale}/claims.html",
             category="Claims of both papers",
             labels={"what": "claims"},
             caption="workflow/report/claims.rst",

@@ -413,10 +413,10 @@ class Plan:
     def outputs(self) -> list[str]:
         """Everything that a scale shows."""
         tables, figures = f"{RESULTS}/tables/{self.name}", f"{RESULTS}/figures/{self.name}"
-        files = [f"{tables}/{name}.{kind}" for name in self.tables for kind in ("csv", "md")]
+        files = [f"{tables}/{name}.{kind}" for name in self.tables for kind in ("csv", "md", "html")]
         files += [f"{figures}/{n}.{kind}" for n in self.tables if self.has_figure(n) for kind in ("png", "svg")]
         if self.scale.get("claims"):
-            files += [f"{tables}/claims.csv", f"{tables}/claims.md"]
+            files += [f"{tables}/claims.{kind}" for kind in ("csv", "md", "html")]
         return files
 
     # --- what a rule must depend on so that an edit reruns what it reaches ------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 from mimeo.cells import Layout, Row, load_published, measured_rows, other_rows, save_rows
 from mimeo.console import job
 from mimeo.layout import table_of
+from mimeo.page import page
 from mimeo.plugins import load
 from mimeo.store import load_json, save_text
 
@@ -30,12 +31,15 @@ def rows_of(spec: dict[str, Any], published: str, arms: list[str], victims: list
     return rows + (other_rows(layout, numbers, metrics, rows) if layout.others else [])
 
 
-def main(spec: dict[str, Any], published: str, arms: list[str], victims: list[str], table: str, text: str) -> None:
-    """Writes the table twice: for programs and for readers."""
+def main(
+    spec: dict[str, Any], published: str, arms: list[str], victims: list[str], table: str, text: str, web: str
+) -> None:
+    """Writes the table for programs (CSV), for readers (Markdown) and for browsers (HTML)."""
     rows = rows_of(spec, published, arms, victims)
     save_rows(table, rows)
     drawn = load(f"tables/{spec['layout']['paper']}", spec["layout"]["table"]).markdown(table_of(spec, rows))
     save_text(text, drawn)
+    save_text(web, page(spec["title"], drawn))
 
 
 if __name__ == "__main__":
@@ -47,4 +51,5 @@ if __name__ == "__main__":
             snakemake.input.victims,
             snakemake.output.table,
             snakemake.output.text,
+            snakemake.output.web,
         )

@@ -10,6 +10,7 @@ from mimeo.cells import load_published
 from mimeo.console import job
 from mimeo.evaluation import Truth, image_weights, interval, resampled, weighted_metrics
 from mimeo.layout import MARKS, pipe
+from mimeo.page import page
 from mimeo.seeds import seed_of
 from mimeo.store import load_arrays, save_text
 
@@ -109,9 +110,9 @@ def document(scale: str, lines: list[dict[str, str]]) -> str:
 
 def main(
     scale: str, claims: dict[str, Any], arms: dict[str, dict[str, str]], resamples: int, published: str,
-    table: str, text: str,
+    table: str, text: str, web: str,
 ) -> None:  # fmt: skip
-    """Writes the claims twice: for programs and for readers."""
+    """Writes the claims for programs (CSV), for readers (Markdown) and for browsers (HTML)."""
     numbers, evidence = load_published(published), Evidence(arms, resamples)
     lines = [weigh(name, claim, evidence, numbers) for name, claim in claims.items()]
     out = io.StringIO()
@@ -119,7 +120,9 @@ def main(
     writer.writeheader()
     writer.writerows(lines)
     save_text(table, out.getvalue())
-    save_text(text, document(scale, lines))
+    drawn = document(scale, lines)
+    save_text(text, drawn)
+    save_text(web, page("Claims", drawn))
 
 
 if __name__ == "__main__":
@@ -132,4 +135,5 @@ if __name__ == "__main__":
             snakemake.input.published,
             snakemake.output.table,
             snakemake.output.text,
+            snakemake.output.web,
         )

@@ -222,6 +222,23 @@ def budget_grid(table: Table, metric: str) -> str:
     )
 
 
+def published_budget_grid(table: Table, metric: str) -> str:
+    """The paper's curves as a table: one line a curve and column, one column a budget."""
+    rows, match = table.published(metric), table.matches
+    places = list(dict.fromkeys(match.get(row.column, row.column) for row in rows))
+    found = {
+        (name, place): dict(points)
+        for place in places
+        for name, points in series_of(row for row in rows if match.get(row.column, row.column) == place).items()
+    }
+    budgets = sorted({budget for at in found.values() for budget in at})
+    lines = [
+        [f"{name}, {place}", *(published_text(at[b]) if b in at else "–" for b in budgets)]
+        for (name, place), at in sorted(found.items())
+    ]
+    return pipe([f"{NAMES[metric]} at queries", *(f"{b:,}" for b in budgets)], lines)
+
+
 def curves(table: Table, metric: str, axes: "Axes", label: Callable[[str], str] = lambda name: name) -> None:
     """Draws our curves with their intervals, and victim, ceiling and floor as lines."""
     rows = table.measured(metric)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mimeo.layout import FAINT, INK, Table, budget_grid, canvas, curves, document, series_of
+from mimeo.layout import FAINT, INK, Table, budget_grid, canvas, curves, document, published_budget_grid, series_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def markdown(table: Table) -> str:
-    return document(table, budget_grid(table, "macro_f1"))
+    return document(table, budget_grid(table, "macro_f1"), "## Published", published_budget_grid(table, "macro_f1"))
 
 
 def figure(table: Table) -> "Figure":
