@@ -24,19 +24,22 @@ check: setup  ## style, types and workflow lint
 report: demo  ## report.html: every table and figure, to open in a browser
 	snakemake --report report.html
 
-lock: $(UV)  ## resolve the environment anew
+lock: setup  ## resolve the environment anew
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
 	  --no-annotate --no-header --upgrade --quiet --output-file requirements.lock
 
 setup: $(READY)  ## the environment, from the lock, every file checked by its hash
 
-$(READY): requirements.lock | $(UV)
+$(READY): requirements.lock
+	@test -x $(UV) || $(MAKE) --no-print-directory .uv/bin/uv
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	touch $@
 
 .uv/bin/uv:
-	$(PYTHON) -m venv .uv
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "error: Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .uv || { echo "error: no venv module: install python3-venv, or uv" >&2; rm -rf .uv; exit 1; }
 	.uv/bin/pip install --quiet uv
 
 clean:  ## everything that was made, but for tables and figures

@@ -21,17 +21,17 @@ report: "workflow/report/workflow.rst"
 
 
 wildcard_constraints:
-    dataset="[^/]+",
+    dataset="|".join(plan.ingredients["datasets"]),
     split="[^/]+",
-    victim="[^/]+",
-    query="[^/]+",
+    victim="|".join(plan.ingredients["victims"]),
+    query="|".join(plan.ingredients["queries"]),
     role="model|twin-[0-9]+",
     start="[0-9]+",
     stop="[0-9]+",
     first="[0-9]+",
-    scale="[^/]+",
-    paper="[^/]+",
-    table="[^/]+",
+    scale=plan.name,
+    paper="|".join({name.split("/")[0] for name in plan.tables}),
+    table="|".join({name.split("/")[1] for name in plan.tables}),
 
 
 localrules:

@@ -139,18 +139,21 @@ class Project:
 
     root: Path
 
-    def run(self, *arguments: str, configfile: str | None = "config/tiny.yaml", timeout: float = 300) -> Run:
-        """Runs Snakemake in the copy, with this interpreter and two cores.
+    def run(
+        self, *arguments: str, configfile: str | None = "config/tiny.yaml", cores: int = 2, timeout: float = 300
+    ) -> Run:
+        """Runs Snakemake in the copy, with this interpreter.
 
         Args:
             arguments: options and targets, e.g. ``"-n"`` or ``"results/tables/tiny/knockoff/budgets.csv"``.
             configfile: the scale; None names none.
+            cores: how many jobs at once.
             timeout: in seconds, after which the run is killed and the test fails.
         """
         scale = ["--configfile", configfile] if configfile else []
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("SNAKEMAKE_")}
         # Targets come first: --configfile takes every word that follows it.
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *scale]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), *scale]
         done = subprocess.run(command, cwd=self.root, env=kept, capture_output=True, text=True, timeout=timeout)
         return Run(done.returncode, done.stdout, done.stderr)
 

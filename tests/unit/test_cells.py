@@ -328,12 +328,16 @@ def test_failed_victim_and_failed_twins_are_shown(spec: dict[str, Any], files: d
     assert rows[2][-1] == UNPUBLISHED
 
 
-def test_table_is_written_twice(spec: dict[str, Any], files: dict[str, Any], tmp_path: Path) -> None:
-    """The CSV holds the rows, the Markdown the same numbers for readers."""
-    table, text = tmp_path / "table.csv", tmp_path / "table.md"
-    make_table.main(spec, **files, table=str(table), text=str(text))
+def test_table_is_written_for_programs_and_for_readers(
+    spec: dict[str, Any], files: dict[str, Any], tmp_path: Path
+) -> None:
+    """The CSV holds the rows, the Markdown and the page the same numbers."""
+    table, text, web = (tmp_path / f"table.{kind}" for kind in ("csv", "md", "html"))
+    make_table.main(spec, **files, table=str(table), text=str(text), web=str(web))
     with open(table, newline="") as file:
         assert [Row(**line) for line in csv.DictReader(file)] == make_table.rows_of(spec, **files)
     assert text.read_text().startswith("# Title\n\nCaption.\n\n|")
     assert "| Random (paper: ILSVRC) | 70.0 [60.0, 80.0] | 80.0 |" in text.read_text()
     assert "| Other | failed |" in text.read_text()
+    assert "<h1>Title</h1>" in web.read_text()
+    assert "Random (paper: ILSVRC)</td>" in web.read_text() and "70.0 [60.0, 80.0]</td>" in web.read_text()

@@ -63,8 +63,8 @@ def weighed(tmp_path: Path, arms: dict[str, dict[str, str]], **claims: dict[str,
         name: {"paper": "knockoff", "text": f"Claim {name}", "metric": "accuracy", "than": [], **claim}
         for name, claim in claims.items()
     }
-    table, text = tmp_path / "claims.csv", tmp_path / "claims.md"
-    weigh_claims.main("toy", whole, arms, RESAMPLES, str(published), str(table), str(text))
+    table, text, web = (tmp_path / f"claims.{kind}" for kind in ("csv", "md", "html"))
+    weigh_claims.main("toy", whole, arms, RESAMPLES, str(published), str(table), str(text), str(web))
     with open(table, newline="") as file:
         reader = csv.DictReader(file)
         assert tuple(reader.fieldnames or ()) == COLUMNS
@@ -91,6 +91,16 @@ def test_claims_hold_fail_and_stay_open(tmp_path: Path, arms: dict[str, dict[str
     # Paired: on the same resamples an arm differs from itself by nothing at all.
     assert float(lines["itself"]["low"]) == float(lines["itself"]["high"]) == 0
     assert float(lines["worse"]["low"]) == pytest.approx(-float(better["high"]))
+
+
+def test_arms_on_the_same_images_are_compared_pairwise(tmp_path: Path, arms: dict[str, dict[str, str]]) -> None:
+    """Resamples belong to the test images, not to the arm: equal answers of two arms differ by nothing."""
+    there = {name: values[:1] for name, values in np.load(arms["good"]["predictions"]).items()}
+    for name in ("one", "other"):
+        save_arrays(tmp_path / f"{name}.npz", there)
+        arms[name] = {**arms["good"], "predictions": str(tmp_path / f"{name}.npz")}
+    line = weighed(tmp_path, arms, equal={"of": ["one"], "than": ["other"]})["equal"]
+    assert float(line["low"]) == float(line["high"]) == 0
 
 
 def test_arms_are_averaged(tmp_path: Path, arms: dict[str, dict[str, str]]) -> None:
@@ -155,11 +165,13 @@ def test_document_for_readers(tmp_path: Path, arms: dict[str, dict[str, str]]) -
     assert one.endswith("| **holds** |")
     assert "| Claim two | Copycat CNN |" in text and "**does not hold**" in text
     assert "Scale: toy." in text
+    page = (tmp_path / "claims.html").read_text()
+    assert "Claim one</td>" in page and "<strong>does not hold</strong>" in page
 
 
 def test_claims_repeat_to_the_byte(tmp_path: Path, arms: dict[str, dict[str, str]]) -> None:
     digests = set()
     for _ in range(2):
         weighed(tmp_path, arms, one={"of": ["fair"], "than": ["fair-too"]})
-        digests.add((tmp_path / "claims.csv").read_bytes() + (tmp_path / "claims.md").read_bytes())
+        digests.add(b"".join((tmp_path / f"claims.{kind}").read_bytes() for kind in ("csv", "md", "html")))
     assert len(digests) == 1

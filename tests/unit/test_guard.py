@@ -1,7 +1,7 @@
 """The guard against leaks: copies of an image are found in any size and dress, other images are not."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import imagehash
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mimeo.datasets import digits, photographs
-from mimeo.guard import NEAR_BITS, hashes, near_duplicates, thumbnails
+from mimeo.guard import NEAR_BITS, NEAR_PIXELS, hashes, near_duplicates, thumbnails
 from mimeo.items import take
 
 COUNT = 120
@@ -37,7 +37,7 @@ def as_pictures(images: np.ndarray) -> list[Image.Image]:
     return [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in images]
 
 
-def as_array(pictures: list[Image.Image]) -> np.ndarray:
+def as_array(pictures: Sequence[Image.Image]) -> np.ndarray:
     stack = np.stack([np.asarray(picture) for picture in pictures])
     return stack if stack.ndim == 4 else stack[..., None]
 
@@ -143,6 +143,16 @@ def test_plain_images_are_duplicates_of_their_like() -> None:
     plain = np.full((1, 32, 32, 3), 100, np.uint8)
     assert near_duplicates(plain, plain + 2).tolist() == [0]
     assert near_duplicates(plain, plain + 60).tolist() == [-1]
+
+
+def test_faint_patterns_on_the_same_grey_are_told_apart() -> None:
+    """Thumbnails that hardly differ are not enough: the hash must agree as well."""
+    draw = np.random.default_rng(0)
+    faint = (100 + 4 * draw.integers(2, size=(20, 8, 8, 1))).astype(np.uint8)
+    there = thumbnails(faint)
+    assert np.abs(there[:10] - there[10:]).mean() < NEAR_PIXELS
+    assert (near_duplicates(faint[:10], faint[10:]) == -1).all()
+    assert np.array_equal(near_duplicates(faint, faint), np.arange(20))
 
 
 def test_no_query_is_no_problem(patches: Patches) -> None:

@@ -34,11 +34,13 @@ from mimeo.layout import (
     grid,
     ours_text,
     pipe,
+    published_budget_grid,
     published_text,
     series_of,
     table_of,
     value_text,
 )
+from mimeo.page import page
 from mimeo.plugins import load
 
 FOLDER = Path(tables.__file__).parent
@@ -212,6 +214,23 @@ def test_budget_grid_of_two_victims() -> None:
     assert "20.0 [10.0, 30.0]" in there and "60.0 [50.0, 70.0]" in there
 
 
+def test_published_budget_grid() -> None:
+    """Every problem of the paper in its own name, those beside ours too; ours are not in it."""
+    there = table(
+        cell("NPDD-SL 0", "Digits", "0.1", published="0.2", provenance="recalled"),
+        cell("NPDD-SL 10", "Digits", "0.5"),
+        cell("NPDD-SL 3000000", "DIG10", published="0.9", provenance="seen"),
+        cell("NPDD-SL 0", "ACT101", published="0.05", provenance="seen"),
+        matches={"Digits": "DIG10"},
+    )
+    assert published_budget_grid(there, "accuracy") == (
+        "| accuracy, % at queries | 0 | 3,000,000 |\n"
+        "|:--|--:|--:|\n"
+        "| NPDD-SL, ACT101 | 5.0 | – |\n"
+        "| NPDD-SL, DIG10 | 20.0† | 90.0 |"
+    )
+
+
 def test_details_show_every_metric_and_status() -> None:
     there = table(
         cell("Random", "Digits", "0.8", status=REPRODUCED),
@@ -295,7 +314,7 @@ def test_figures_are_labelled(name: str, full: Table) -> None:
         ticks = [tick.get_text() for tick in axes.get_xticklabels()]
         assert axes.get_xlabel() or any(text.strip("0123456789k.−") for text in ticks)
         assert axes.get_title("left")
-        assert axes.get_legend() is not None and axes.get_legend().get_texts()
+        assert legend(axes)
         assert axes.lines or axes.patches
 
 
@@ -395,6 +414,35 @@ def test_published_curve_in_full() -> None:
 @pytest.mark.usefixtures("closed_afterwards")
 def test_published_curve_keeps_the_points_that_stand_beside_ours() -> None:
     ours = cell("NPDD-SL 0", "Digits", "0.1", "macro_f1", published="0.2", provenance="seen")
+    more = cell("NPDD-SL 100", "Digits", "0.5", "macro_f1")
     theirs = cell("NPDD-SL 1000000", "DIG10", metric="macro_f1", published="0.9", provenance="seen")
-    there = figure("copycat/curve", ours, theirs, matches={"Digits": "DIG10"})
+    there = figure("copycat/curve", ours, more, theirs, matches={"Digits": "DIG10"})
     assert [line.get_xydata().tolist() for line in there.axes[1].lines] == [[[0, 20], [1, 90]]]
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="the linear part of the axis needs a budget above zero")
+@pytest.mark.usefixtures("closed_afterwards")
+def test_untrained_copycats_alone_can_be_drawn() -> None:
+    drawing = figure("knockoff/budgets", cell("A 0", "D", "0.1"))
+    assert [tick.get_text() for tick in drawing.axes[0].get_xticklabels()] == ["0"]
+
+
+# --- pages --------------------------------------------------------------------------------------------------
+
+
+def test_page_is_the_document_in_html() -> None:
+    text = page("R & <D>", "# Title\n\nSome **bold** text, 0.98×.\n\n" + pipe(["", "a"], [["x", "1"], ["y", "–"]]))
+    assert text.startswith("<!doctype html>")
+    assert "<title>R &amp; &lt;D></title>" in text
+    assert "<h1>Title</h1>" in text and "<strong>bold</strong>" in text and "0.98×" in text
+    assert text.count("<tr>") == 3 and text.count('<div class="wide"><table>') == text.count("</table></div>") == 1
+    assert '<td style="text-align:right">1</td>' in text
+    assert "http" not in text  # nothing is loaded from anywhere
+
+
+def test_page_runs_nothing() -> None:
+    """Markup in a title or a name is shown, not interpreted."""
+    attack = "<script>alert(1)</script>"
+    text = page(attack, f"# {attack}\n\n{attack}\n\n" + pipe(["", attack], [[attack, "[x](javascript:alert(1))"]]))
+    assert "<script" not in text and 'href="javascript' not in text
+    assert text.count("&lt;script&gt;") == 4

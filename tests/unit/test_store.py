@@ -1,5 +1,6 @@
 """Artifacts: atomic writes, exact roundtrips, and damaged files refused in one line."""
 
+import functools
 import json
 import os
 import pickle
@@ -157,7 +158,11 @@ def test_loaded_array_is_mapped_and_read_only(tmp_path: Path) -> None:
 
 
 def test_arrays_roundtrip(tmp_path: Path) -> None:
-    arrays = {"x": np.arange(3, dtype=np.int16), "y": np.eye(2, dtype=np.float32), "name": np.array(["a", "bc"])}
+    arrays: dict[str, np.ndarray] = {
+        "x": np.arange(3, dtype=np.int16),
+        "y": np.eye(2, dtype=np.float32),
+        "name": np.array(["a", "bc"]),
+    }
     save_arrays(tmp_path / "a.npz", arrays)
     back = load_arrays(tmp_path / "a.npz", "y", "name")
     assert list(back) == ["y", "name"]
@@ -301,8 +306,9 @@ def test_dtype_and_shape_are_checked(tmp_path: Path, complaint: Complaint) -> No
     assert load_array(path, shape=(None, None, None, None)).shape == (5, 8, 8, 1)
     text = complaint(lambda: load_array(path, dtype=np.float32))
     assert str(path) in text and "uint8" in text and "float32" in text
-    for shape in ((None, 8, 8, 3), (4, 8, 8, 1), (None, 8, 8), (None, 8, 8, 1, None), ()):
-        assert f"{path}: shape 5 x 8 x 8 x 1" in complaint(lambda shape=shape: load_array(path, shape=shape))
+    shapes: list[tuple[int | None, ...]] = [(None, 8, 8, 3), (4, 8, 8, 1), (None, 8, 8), (None, 8, 8, 1, None), ()]
+    for shape in shapes:
+        assert f"{path}: shape 5 x 8 x 8 x 1" in complaint(functools.partial(load_array, path, shape=shape))
     assert "expected any x 8 x 8 x 3" in complaint(lambda: load_array(path, shape=(None, 8, 8, 3)))
 
 

@@ -49,7 +49,7 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
     return np.eye(CLASSES, dtype=np.float32)[labels]
 
 
-def fresh(plugin: str = "plain", seed: int = 0, **parameters: object) -> nn.Module:
+def fresh(plugin: str = "plain", seed: int = 0, **parameters: int) -> nn.Module:
     """A network for the toy problem."""
     torch.manual_seed(seed)
     small = {"width": 4} if plugin != "resnet_small" else {}
@@ -121,10 +121,14 @@ def test_balancing_is_used_for_training() -> None:
     test_images, test_labels = quadrants(200, 1)
     recalls = {}
     for balance in (False, True):
-        model, steps = fresh(), []
+        model = fresh()
+        steps: list[int] = []
+
+        def note(done: int, total: int, there: list[int] = steps) -> None:
+            there.append(done)
+
         train(
-            model, images[rare], one_hot(labels[rare]), recipe(balance=balance, epochs=4), 0, torch.device("cpu"),
-            lambda done, total, steps=steps: steps.append(done),
+            model, images[rare], one_hot(labels[rare]), recipe(balance=balance, epochs=4), 0, torch.device("cpu"), note
         )  # fmt: skip
         answers = posteriors(model, test_images, torch.device("cpu")).argmax(1)
         recalls[balance] = (answers == test_labels)[test_labels == 3].mean()
@@ -230,7 +234,7 @@ def test_no_test_data_can_come_near() -> None:
 # --- steps --------------------------------------------------------------------------------------------------
 
 
-def steps_of(count: int, settings_: Recipe, plugin: str = "plain", **parameters: object) -> list[tuple[int, int]]:
+def steps_of(count: int, settings_: Recipe, plugin: str = "plain", **parameters: int) -> list[tuple[int, int]]:
     """What a training reports: steps done and steps in all, after every epoch."""
     images, labels = quadrants(count, 0)
     seen: list[tuple[int, int]] = []
@@ -297,7 +301,7 @@ class Watched(torch.optim.SGD):
 
     seen: ClassVar[list[float]] = []
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         self.seen.extend(group["lr"] for group in self.param_groups)
 
 
