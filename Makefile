@@ -18,7 +18,7 @@ test: setup  ## the tests
 
 check: setup  ## style, types and workflow lint
 	ruff check . && ruff format --check . && snakefmt --check Snakefile workflow/rules
-	mypy workflow/plan workflow/scripts/mimeo tests
+	mypy workflow/plan workflow/scripts tests
 	snakemake --lint
 
 report: demo  ## report.html: every table and figure, to open in a browser

@@ -163,6 +163,10 @@ class Plan:
         """The data set that a victim learns and is tested on."""
         return self.ingredients["datasets"][self.entry("victims", victim, f"{where}.victims")["dataset"]]
 
+    def datasets_of(self, query: str) -> list[str]:
+        """The data sets of a query set's pool, in the order of its parts."""
+        return [part.split("/")[0] for part in self.ingredients["queries"][query]["images"]]
+
     def pool_size(self, query: str) -> int:
         """How many images a query set orders."""
         parts = (part.split("/") for part in self.ingredients["queries"][query]["images"])

@@ -31,10 +31,7 @@ def dataset_code(script):
 
 
 def pool(wildcards):
-    """The data sets of a query set, in the order of its parts."""
-    return [
-        part.split("/")[0] for part in plan.entry("queries", wildcards.query)["images"]
-    ]
+    return plan.datasets_of(wildcards.query)
 
 
 def pool_items(wildcards):
