@@ -100,7 +100,8 @@ rule tables:
 rule list_images:
     """Lists a data set's images: names, split, labels, sources and licences."""
     input:
-        splits=lambda w: plan.split_files(w.dataset),
+        splits=lambda w: plan.dataset_files(w.dataset, "splits", "csv"),
+        checksums=lambda w: plan.dataset_files(w.dataset, "checksums", "sha256"),
     output:
         listing="results/data/{dataset}/items.csv",
         manifest="results/data/{dataset}/manifest.json",

@@ -155,10 +155,7 @@ def test_unknown_weights_are_one_line(complaint: Complaint) -> None:
     [
         URLError("no route to host"),
         ConnectionResetError("reset by peer"),
-        pytest.param(
-            RuntimeError('invalid hash value (expected "b8a52dc0", got "00")'),
-            marks=pytest.mark.xfail(strict=True, raises=RuntimeError, reason="torch.hub's failed checksum is let pass"),
-        ),
+        pytest.param(RuntimeError('invalid hash value (expected "b8a52dc0", got "00")')),
     ],
 )
 def test_weights_that_cannot_be_fetched_are_one_line(

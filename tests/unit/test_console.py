@@ -63,9 +63,6 @@ def test_failure_of_the_system_that_nobody_foresaw(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-@pytest.mark.xfail(
-    strict=True, raises=OSError, reason="where the log lies on the full disk, writing the line fails too"
-)
 def test_full_disk_holds_the_log_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     """The line must reach the terminal although the log can't be written."""
     with pytest.raises(SystemExit) as ended, job("/dev/full"):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mimeo.datasets import digits, photographs
-from mimeo.guard import NEAR_BITS, NEAR_PIXELS, hashes, near_duplicates, thumbnails
+from mimeo.guard import NEAR_BITS, NEAR_MEANS, hashes, near_duplicates, thumbnails
 from mimeo.items import take
 
 COUNT = 120
@@ -94,7 +94,6 @@ def test_copies_of_another_size_are_found(patches: Patches) -> None:
     assert found(resized(large, 32, Image.Resampling.BOX), large) >= 0.95
 
 
-@pytest.mark.xfail(strict=True, reason="thumbnails of 32 x 32 differ by what interpolation smooths: some 65% are found")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_smoothly_enlarged_copies_are_found(patches: Patches, channels: int) -> None:
     images = patches(32, channels)
@@ -126,7 +125,7 @@ def test_one_leak_among_many_is_found_in_any_chunk(patches: Patches) -> None:
     queries = images[:COUNT].copy()
     queries[97] = images[COUNT + 5]
     for chunk in (1, 50, 98, 5000):
-        match = near_duplicates(queries, images[COUNT:], chunk)
+        match = near_duplicates(queries, images[COUNT:], chunk * len(images[COUNT:]))
         assert match[97] == 5
         assert (np.delete(match, 97) == -1).all()
 
@@ -150,7 +149,7 @@ def test_faint_patterns_on_the_same_grey_are_told_apart() -> None:
     draw = np.random.default_rng(0)
     faint = (100 + 4 * draw.integers(2, size=(20, 8, 8, 1))).astype(np.uint8)
     there = thumbnails(faint)
-    assert np.abs(there[:10] - there[10:]).mean() < NEAR_PIXELS
+    assert np.abs(there[:10] - there[10:]).mean() < NEAR_MEANS
     assert (near_duplicates(faint[:10], faint[10:]) == -1).all()
     assert np.array_equal(near_duplicates(faint, faint), np.arange(20))
 

@@ -91,7 +91,6 @@ def test_damaged_weights_are_one_line(tmp_path: Path, complaint: Complaint) -> N
     assert str(path) in complaint(lambda: load_models(path, plan(), 1))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="names of another making are taken for replicate numbers")
 def test_weights_of_another_making_are_one_line(tmp_path: Path, complaint: Complaint) -> None:
     path = tmp_path / "a.safetensors"
     save_tensors(path, plan()().state_dict())

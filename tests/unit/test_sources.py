@@ -244,7 +244,7 @@ def test_file_that_is_no_text(scripts: Path) -> None:
     assert "workflow/scripts/mimeo/errors.py" in refused("stage.py")
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="ends in a traceback")
+@pytest.mark.xfail(strict=True, raises=FileNotFoundError, reason="ends in a traceback")
 def test_file_that_is_not_there(scripts: Path) -> None:
     """A missing script is refused in one line."""
     assert "workflow/scripts/none.py" in refused("none.py")

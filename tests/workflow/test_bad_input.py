@@ -170,7 +170,8 @@ class Stage:
     def _list_images(self) -> Arguments:
         entry = self.plan.ingredients["datasets"]["digits"]
         spec = {key: entry[key] for key in ("plugin", "parameters", "splits", "classes")}
-        return {"dataset": "digits", "spec": spec} | self._out("items.csv", "manifest.json")
+        checksums = [str(self.root / file) for file in self.plan.dataset_files("digits", "checksums", "sha256")]
+        return {"dataset": "digits", "spec": spec, "checksums": checksums} | self._out("items.csv", "manifest.json")
 
     def _decode_split(self) -> Arguments:
         return {
@@ -495,6 +496,27 @@ def test_split_file_with_a_broken_row(
     file.write_bytes(plugin.SPLIT.read_bytes().replace(b"0007,train\n", row))
     monkeypatch.setattr(plugin, "SPLIT", file)
     refused(stage, str(file))
+
+
+@of("list_images")
+@pytest.mark.parametrize(
+    "text",
+    ["0" * 64 + "  digits.csv.gz\n", "0" * 64 + "  other.csv.gz\n", ""],
+    ids=["another digest", "another file", "no file"],
+)
+def test_source_other_than_its_checksum(stage: Stage, text: str) -> None:
+    """A source that is not the file whose checksum is kept is refused, with the list that says so."""
+    stage.file("checksums").write_text(text)
+    refused(stage, "digits", "digits.csv.gz", stage.file("checksums").name)
+
+
+@of("list_images")
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="ends in a traceback that names no file")
+@pytest.mark.parametrize("text", [b"digits.csv.gz\n", b"\xff\xfe  digits.csv.gz\n"], ids=["short row", "no text"])
+def test_checksums_that_are_none(stage: Stage, text: bytes) -> None:
+    """A list of checksums that is none is refused by its name."""
+    stage.file("checksums").write_bytes(text)
+    refused(stage, stage.file("checksums").name)
 
 
 @of("decode_split")

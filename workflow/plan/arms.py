@@ -436,9 +436,9 @@ class Plan:
         """
         return digest(*closure(script, *(plugin_file(kind, name) for kind, name in plugins)))
 
-    def split_files(self, dataset: str) -> list[str]:
-        """The committed split file of a data set's plug-in, where it has one."""
-        file = f"mimeo/datasets/splits/{self.ingredients['datasets'][dataset]['plugin']}.csv"
+    def dataset_files(self, dataset: str, folder: str, kind: str) -> list[str]:
+        """The committed file that goes with a data set's plug-in (split, checksums), where there is one."""
+        file = f"mimeo/datasets/{folder}/{self.ingredients['datasets'][dataset]['plugin']}.{kind}"
         return [f"workflow/scripts/{file}"] if (SCRIPTS / file).is_file() else []
 
     def architecture_plugin(self, architecture: str) -> tuple[str, str]:

@@ -12,9 +12,27 @@ from mimeo.plugins import load
 from mimeo.store import save_json, sha256_of
 
 
-def main(dataset: str, spec: dict[str, Any], items: str, manifest: str) -> None:
-    """Runs the data set's plug-in and holds what it finds against what the configuration declares."""
+def check_sources(dataset: str, paths: list[Path], checksums: Path) -> None:
+    """Holds files against a list in the format of sha256sum.
+
+    Raises:
+        MimeoError: a file differs, or the list does not name it.
+    """
+    lines = (line.split() for line in checksums.read_text().splitlines() if line.strip())
+    known = {name.lstrip("*"): digest for digest, name in lines}
+    for path in paths:
+        found, expected = sha256_of(path), known.get(path.name)
+        if found != expected:
+            raise MimeoError(
+                f"{dataset}: {path.name} has sha256 {found}, expected {expected} ({checksums.name}): {path}"
+            )
+
+
+def main(dataset: str, spec: dict[str, Any], checksums: list[str], items: str, manifest: str) -> None:
+    """Runs the data set's plug-in and holds what it finds against what is declared: hashes, classes, sizes."""
     index = load("datasets", spec["plugin"]).index(None, spec["splits"], **spec["parameters"])
+    for path in checksums:
+        check_sources(dataset, [source for source, _ in index.sources], Path(path))
     check_items(dataset, index.columns, index.classes)
     if list(index.classes) != spec["classes"]:
         raise MimeoError(f"{dataset}: classes are {list(index.classes)}, the configuration says {spec['classes']}")
@@ -34,4 +52,10 @@ def main(dataset: str, spec: dict[str, Any], items: str, manifest: str) -> None:
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        main(snakemake.wildcards.dataset, snakemake.params.spec, snakemake.output.listing, snakemake.output.manifest)
+        main(
+            snakemake.wildcards.dataset,
+            snakemake.params.spec,
+            snakemake.input.checksums,
+            snakemake.output.listing,
+            snakemake.output.manifest,
+        )

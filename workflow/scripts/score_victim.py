@@ -27,9 +27,12 @@ def main(
     posteriors, reasons = [], []
     for path, log in zip(weights, logs, strict=True):
         posterior = plugin.answerer(Path(path), fresh, device, **spec["kind"]["parameters"])(pixels)
+        finite = bool(np.isfinite(posterior).all())
+        posterior = np.nan_to_num(posterior, nan=1 / shape["classes"])
         posteriors.append(posterior)
         losses = [float(loss) for loss in load_json(log)["losses"]]
-        reasons.append(failures(losses, posterior.argmax(1), truth_labels, taught))
+        found = failures(losses, posterior.argmax(1), truth_labels, taught)
+        reasons.append(found + ([] if finite else ["outputs are not finite"]))
     model, twins = posteriors[0], [p for p, why in zip(posteriors[1:], reasons[1:], strict=True) if not why]
     truth = Truth(truth_labels, model)
     resamples = image_weights(len(truth_labels), engine["resamples"], seed_of("test images", spec["dataset"]))

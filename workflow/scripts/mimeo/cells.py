@@ -6,6 +6,7 @@ One row a cell and metric, with the columns COLUMNS. A status never says more th
 
 import csv
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -15,6 +16,7 @@ from mimeo.store import save_text
 
 REPRODUCED, DIFFERS, FAILED = "reproduced", "differs", "failed run"
 ELSEWHERE, UNPUBLISHED = "not comparable (another scale)", "not published"
+PROVENANCES = ("seen", "derived", "secondary", "recalled")
 Key = tuple[str, str, str, str, str]
 
 
@@ -57,13 +59,18 @@ def load_published(path: str) -> dict[Key, Published]:
     found: dict[Key, Published] = {}
     try:
         with open(path, newline="") as file:
-            for line, entry in enumerate(csv.DictReader(file), 2):
+            reader = csv.DictReader(file)
+            for entry in reader:
+                line = reader.line_num
                 key = (entry["paper"], entry["table"], entry["row"], entry["column"], entry["metric"])
                 if key in found:
                     raise MimeoError(f"{path}: line {line}: given twice: {' / '.join(key)}")
-                float(entry["value"])
+                if not math.isfinite(float(entry["value"])):
+                    raise ValueError(f"{entry['value']} is no number")
+                if entry["provenance"] not in PROVENANCES:
+                    raise ValueError(f"provenance {entry['provenance']!r} is none of {', '.join(PROVENANCES)}")
                 found[key] = Published(entry["value"], entry["provenance"])
-    except (OSError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, TypeError, UnicodeDecodeError, csv.Error) as error:
         raise MimeoError(f"{path}: not readable as published numbers: {error}") from None
     except ValueError as error:
         raise MimeoError(f"{path}: line {line}: {error}") from None
@@ -179,8 +186,11 @@ def load_rows(path: str) -> list[Row]:
     """
     try:
         with open(path, newline="") as file:
-            return [Row(**entry) for entry in csv.DictReader(file)]
-    except (OSError, TypeError, UnicodeDecodeError) as error:
+            entries = list(csv.DictReader(file))
+        if any(None in entry.values() for entry in entries):
+            raise TypeError("a row is cut short")
+        return [Row(**entry) for entry in entries]
+    except (OSError, TypeError, UnicodeDecodeError, csv.Error) as error:
         raise MimeoError(f"{path}: not a table: {error}") from None
 
 

@@ -55,16 +55,25 @@ def job(log: str) -> Iterator[Console]:
     except Exception as error:
         _crash(console, error)
     finally:
-        console.file.close()
+        with contextlib.suppress(OSError):
+            console.file.close()
 
 
 def _fail(console: Console, line: str) -> None:
-    console.note(f"error: {line}")
     print(f"error: {line}", file=sys.stderr)
+    _keep(console, f"error: {line}")
     raise SystemExit(1)
 
 
 def _crash(console: Console, error: Exception) -> None:
-    console.note(traceback.format_exc())
-    print(f"error: {type(error).__name__}: {' '.join(str(error).split())} (see {console.path})", file=sys.stderr)
+    line = f"{type(error).__name__}: {' '.join(str(error).split())} (see {console.path})"
+    trace = traceback.format_exc()
+    print(f"error: {line}", file=sys.stderr)
+    _keep(console, trace)
     raise SystemExit(1)
+
+
+def _keep(console: Console, text: str) -> None:
+    """Into the log, unless it lies on the very disk that is full."""
+    with contextlib.suppress(OSError):
+        console.note(text)

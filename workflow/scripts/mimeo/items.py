@@ -31,10 +31,12 @@ def load_items(path: str) -> dict[str, np.ndarray]:
     try:
         with open(path, newline="") as file:
             header, *rows = csv.reader(file)
+        if any(len(row) != len(header) for row in rows):
+            raise ValueError("a row has more or fewer cells than the header")
         columns = {name: np.array([row[i] for row in rows]) for i, name in enumerate(header)}
         columns["label"] = columns["label"].astype(np.int64)
         columns["name"], columns["split"]
-    except (OSError, ValueError, IndexError, KeyError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, csv.Error) as error:
         raise MimeoError(f"{path}: not a list of items with the columns {', '.join(REQUIRED)}: {error}") from None
     return columns
 

@@ -1,7 +1,8 @@
 """Draws tables in Markdown and figures with matplotlib, from rows alone. Imports no torch."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from mimeo.cells import FAILED, Row
@@ -37,7 +38,7 @@ class Table:
     Attributes:
         rows: measured and published cells.
         names: the rows (victim, ceiling, floor) that copies are held against, by kind.
-        matches: our row or column -> the paper's, where they differ.
+        row_matches, column_matches: our name -> the paper's, where they differ.
     """
 
     title: str
@@ -46,7 +47,8 @@ class Table:
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
     names: dict[str, str]
-    matches: dict[str, str]
+    row_matches: dict[str, str]
+    column_matches: dict[str, str]
 
     def measured(self, metric: str) -> list[Row]:
         """Rows that this scale measures (failed ones too)."""
@@ -66,7 +68,8 @@ def table_of(spec: dict[str, Any], rows: Iterable[Row]) -> Table:
         metrics=tuple(spec["metrics"]),
         rows=tuple(rows),
         names=spec["names"],
-        matches={**spec["layout"]["rows"], **spec["layout"]["columns"]},
+        row_matches=spec["layout"]["rows"],
+        column_matches=spec["layout"]["columns"],
     )
 
 
@@ -119,7 +122,7 @@ def grid(table: Table, metric: str, second: str | None = None) -> str:
     names += [row for row in dict.fromkeys(row for row, _ in known) if row not in _matched(table, names)]
     lines = []
     for name in names:
-        match = table.matches.get(name, name)
+        match = table.row_matches.get(name, name)
         line = [f"{name} (paper: {match})" if match != name else name]
         for column in columns:
             cell, more = ours.get((name, column)), extra.get((name, column))
@@ -134,13 +137,13 @@ def grid(table: Table, metric: str, second: str | None = None) -> str:
 
 
 def _matched(table: Table, names: Iterable[str]) -> set[str]:
-    return {table.matches.get(name, name) for name in names}
+    return {table.row_matches.get(name, name) for name in names}
 
 
 def _published_cells(table: Table, metric: str) -> dict[tuple[str, str], Row]:
     """Published numbers by the paper's row and column."""
-    match = table.matches
-    return {(match.get(r.row, r.row), match.get(r.column, r.column)): r for r in table.published(metric)}
+    rows, columns = table.row_matches, table.column_matches
+    return {(rows.get(r.row, r.row), columns.get(r.column, r.column)): r for r in table.published(metric)}
 
 
 def details(table: Table) -> str:
@@ -197,12 +200,14 @@ def canvas(width: float = 6.4, height: float = 4.0, panels: int = 1) -> "tuple[F
 
 
 def series_of(rows: Iterable[Row]) -> dict[str, list[tuple[int, Row]]]:
-    """Rows called ``name budget`` as curves: name -> (budget, row), by budget."""
+    """Rows called ``name budget`` as curves: name -> (budget, row), by budget. Where rows stand in several columns, a
+    curve's name has its column too."""
+    found = [(row, *row.row.rpartition(" ")[::2]) for row in rows]
+    found = [(row, name, budget) for row, name, budget in found if name and budget.isdecimal()]
+    several = len({row.column for row, _, _ in found}) > 1
     curves: dict[str, list[tuple[int, Row]]] = {}
-    for row in rows:
-        name, _, budget = row.row.rpartition(" ")
-        if name and budget.isdecimal():
-            curves.setdefault(name, []).append((int(budget), row))
+    for row, name, budget in found:
+        curves.setdefault(f"{name}, {row.column}" if several else name, []).append((int(budget), row))
     return {name: sorted(points, key=lambda point: point[0]) for name, points in curves.items()}
 
 
@@ -224,12 +229,14 @@ def budget_grid(table: Table, metric: str) -> str:
 
 def published_budget_grid(table: Table, metric: str) -> str:
     """The paper's curves as a table: one line a curve and column, one column a budget."""
-    rows, match = table.published(metric), table.matches
+    rows, match = table.published(metric), table.column_matches
     places = list(dict.fromkeys(match.get(row.column, row.column) for row in rows))
     found = {
         (name, place): dict(points)
         for place in places
-        for name, points in series_of(row for row in rows if match.get(row.column, row.column) == place).items()
+        for name, points in series_of(
+            replace(row, column=place) for row in rows if match.get(row.column, row.column) == place
+        ).items()
     }
     budgets = sorted({budget for at in found.values() for budget in at})
     lines = [
@@ -242,7 +249,7 @@ def published_budget_grid(table: Table, metric: str) -> str:
 def curves(table: Table, metric: str, axes: "Axes", label: Callable[[str], str] = lambda name: name) -> None:
     """Draws our curves with their intervals, and victim, ceiling and floor as lines."""
     rows = table.measured(metric)
-    for colour, (name, points) in zip(INK, series_of(rows).items(), strict=False):
+    for colour, (name, points) in zip(cycle(INK), series_of(rows).items(), strict=False):
         points = [(budget, row) for budget, row in points if row.ours]
         x = [budget for budget, _ in points]
         y, low, high = ([_scaled(metric, getattr(r, k)) for _, r in points] for k in ("ours", "ours_low", "ours_high"))
@@ -251,7 +258,7 @@ def curves(table: Table, metric: str, axes: "Axes", label: Callable[[str], str] 
     reference_lines(table, metric, axes)
     ticks = sorted({budget for points in series_of(rows).values() for budget, _ in points})
     if 0 in ticks:
-        axes.set_xscale("symlog", linthresh=min(tick for tick in ticks if tick), linscale=0.5)
+        axes.set_xscale("symlog", linthresh=min((tick for tick in ticks if tick), default=1), linscale=0.5)
     else:
         axes.set_xscale("log")
     axes.set_xticks(ticks, [_thousands(tick) for tick in ticks])
@@ -281,8 +288,8 @@ def bars(
     cell: Callable[[str, str], Row | None],
 ) -> None:
     """Grouped bars with intervals: one group a row, one bar a member."""
-    width = 0.8 / len(members)
-    for number, (member, colour) in enumerate(zip(members, INK, strict=False)):
+    width = 0.8 / max(1, len(members))
+    for number, (member, colour) in enumerate(zip(members, cycle(INK), strict=False)):
         found = [(place, cell(group, member)) for place, group in enumerate(groups)]
         there = [(place, row) for place, row in found if row is not None and row.ours]
         x = [place + (number - (len(members) - 1) / 2) * width for place, _ in there]

@@ -53,7 +53,10 @@ def load_models(path: str | Path, fresh: Network, count: int) -> list[nn.Module]
         MimeoError: the file is damaged, holds another count, or tensors of another network.
     """
     tensors = load_tensors(path)
-    numbers = sorted({int(name.split("/", 1)[0]) for name in tensors})
+    heads = {name.partition("/")[0] for name in tensors}
+    if not all(head.isdecimal() for head in heads):
+        raise MimeoError(f"{path}: its tensors are not named by replicate")
+    numbers = sorted(map(int, heads))
     if len(numbers) != count:
         raise MimeoError(f"{path}: holds {len(numbers)} replicates, expected {count}")
     models = []
@@ -88,7 +91,7 @@ def posteriors(model: nn.Module, images: np.ndarray, device: torch.device, batch
 
     Args:
         images: uint8, N x height x width x channels.
-        batch: images a pass; results do not depend on N, since every batch but the last has this size.
+        batch: images a pass.
 
     Returns:
         float32, N x classes.

@@ -85,7 +85,7 @@ def load_array(
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header raises what the parser happens to raise
         raise MimeoError(f"{path}: not readable as an array: {_line(error)}") from None
     if not isinstance(array, np.ndarray):
         raise MimeoError(f"{path}: expected one array, found an archive")
@@ -109,7 +109,7 @@ def load_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in names}
     except KeyError as error:
-        raise MimeoError(f"{path}: no array {error.args[0]!r}") from None
+        raise MimeoError(f"{path}: {error.args[0]}") from None
     except Exception as error:  # zipfile, zlib and numpy each raise their own kinds for a damaged file
         raise MimeoError(f"{path}: not readable as arrays: {_line(error)}") from None
 

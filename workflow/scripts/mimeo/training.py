@@ -95,7 +95,7 @@ def train(
     pixels, answers = to_device(images, device), torch.from_numpy(np.asarray(targets)).to(device)
     chosen = torch.from_numpy(rows)
     # A last batch of one image would break batch normalisation: its image waits for another epoch.
-    steps = max(1, (len(rows) - (len(rows) % recipe.batch == 1)) // recipe.batch + (len(rows) % recipe.batch > 1))
+    steps = max(1, len(rows) // recipe.batch + (len(rows) % recipe.batch > 1))
     epochs = max(recipe.epochs, -(-recipe.least_steps // steps))
     network.to(device).to(memory_format=torch.channels_last).train()
     optimizer = _optimizer(network, recipe)

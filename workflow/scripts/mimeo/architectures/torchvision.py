@@ -61,7 +61,7 @@ def build(
             network = _new_head(models.get_model(model, weights=weights), classes)
     except (KeyError, ValueError):
         raise MimeoError(f"architecture torchvision: {model} has no weights {weights!r}") from None
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: a hash that differs
         raise MimeoError(f"architecture torchvision: weights of {model} can't be fetched: {error}") from None
     return nn.Sequential(Fit(resize or size), Normalise(MEAN, DEVIATION), LogitsOnly(network))
 

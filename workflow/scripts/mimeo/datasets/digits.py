@@ -4,6 +4,7 @@ Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI r
 The split, 60/40 and stratified, is the committed file ``splits/digits.csv``.
 """
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def _table() -> tuple[Path, np.ndarray]:
     path = Path(str(files("sklearn.datasets.data").joinpath("digits.csv.gz")))
     try:
         table = np.loadtxt(path, delimiter=",")
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise MimeoError(f"{path}: not readable: {error}") from None
     if table.ndim != 2 or table.shape[1] != 65:
         raise MimeoError(f"{path}: {table.shape[-1]} columns, expected 65")

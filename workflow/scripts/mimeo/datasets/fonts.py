@@ -77,7 +77,11 @@ def _glyphs() -> np.ndarray:
     """Every font's ten digits, centred: fonts x 10 x GLYPH x GLYPH in [0, 1]."""
     glyphs = np.zeros((len(FONTS), 10, GLYPH, GLYPH), np.float32)
     for row, font in enumerate(FONTS):
-        face = ImageFont.truetype(str(_path(font)), int(GLYPH * 0.9))
+        path = _path(font)
+        try:
+            face = ImageFont.truetype(str(path), int(GLYPH * 0.9))
+        except OSError as error:
+            raise MimeoError(f"{path}: not readable as a font: {error}") from None
         for digit in range(10):
             left, top, right, bottom = face.getbbox(str(digit))
             image = Image.new("L", (GLYPH, GLYPH))

@@ -6,6 +6,8 @@ labels, a real hierarchy for strategies that choose by label. Decoding is exact 
 summed-area tables, all patches of a photograph at once.
 """
 
+import contextlib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -48,14 +50,25 @@ def _path(photograph: str) -> Path:
     raise MimeoError(f"photographs: {photograph} is in neither scikit-image nor scikit-learn as installed")
 
 
-def _pixels(photograph: str, channels: int) -> np.ndarray:
-    """The photograph as float64, height x width x channels."""
+@contextlib.contextmanager
+def _opened(photograph: str) -> Iterator[Image.Image]:
     path = _path(photograph)
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), np.float64)
+            yield image
     except (OSError, UnidentifiedImageError) as error:
         raise MimeoError(f"{path}: not readable as an image: {error}") from None
+
+
+def _size(photograph: str) -> tuple[int, int]:
+    with _opened(photograph) as image:
+        return image.size
+
+
+def _pixels(photograph: str, channels: int) -> np.ndarray:
+    """The photograph as float64, height x width x channels."""
+    with _opened(photograph) as image:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), np.float64)
     return pixels[..., None] if channels == 1 else pixels
 
 
@@ -72,7 +85,7 @@ def index(
     """
     patches, draw = splits.get("pool", 0), np.random.default_rng(seed)
     names = sorted(PHOTOGRAPHS)
-    sizes = np.array([Image.open(_path(name)).size for name in names], float)
+    sizes = np.array([_size(name) for name in names], float)
     which = draw.integers(len(names), size=patches)
     width, height = sizes[which].T
     largest = np.minimum(width, height)

@@ -1,5 +1,6 @@
 """Copycat CNN, data curve: macro F1 against the number of natural images, ours beside the paper's."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mimeo.layout import FAINT, INK, Table, budget_grid, canvas, curves, document, published_budget_grid, series_of
@@ -28,17 +29,21 @@ def figure(table: Table) -> "Figure":
 
 def _published(table: Table, axes: "Axes") -> None:
     """One line a problem, those that stand beside ours in the colour of ours."""
+    match, beside = table.column_matches, set(table.column_matches.values())
     rows = [row for row in table.published("macro_f1") if row.row.startswith("NPDD-SL ")]
-    for problem in dict.fromkeys(row.column for row in rows):
-        [points] = series_of(row for row in rows if row.column == problem).values()
-        beside = problem in table.matches.values()
+    problems = list(dict.fromkeys(match.get(row.column, row.column) for row in rows))
+    others = [problem for problem in problems if problem not in beside]
+    for problem in problems:
+        mine = [replace(row, column=problem) for row in rows if match.get(row.column, row.column) == problem]
+        [points] = series_of(mine).values()
+        ours = problem in beside
         axes.plot(
             [budget / 1e6 for budget, _ in points],
             [float(row.published) * 100 for _, row in points],
             "s--",
-            color=INK[0] if beside else FAINT,
-            zorder=3 if beside else 2,
+            color=INK[0] if ours else FAINT,
+            zorder=3 if ours else 2,
             markersize=3,
-            linewidth=1.4 if beside else 0.9,
-            label=problem if beside else "other problems" if problem == rows[0].column else None,
+            linewidth=1.4 if ours else 0.9,
+            label=problem if ours else "other problems" if problem == others[0] else None,
         )

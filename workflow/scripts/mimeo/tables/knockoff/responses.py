@@ -14,10 +14,12 @@ def markdown(table: Table) -> str:
 
 def figure(table: Table) -> "Figure":
     drawing, [axes] = canvas(7.2)
-    cells = {row.row: row for row in table.measured("accuracy") if row.row not in table.names.values()}
-    bars(table, "accuracy", axes, list(cells), ["copies"], lambda group, _: cells[group])
+    rows = [row for row in table.measured("accuracy") if row.row not in table.names.values()]
+    cells = {(row.row, row.column): row for row in rows}
+    names, columns = (list(dict.fromkeys(getattr(row, key) for row in rows)) for key in ("row", "column"))
+    bars(table, "accuracy", axes, names, columns, lambda group, member: cells.get((group, member)))
     reference_lines(table, "accuracy", axes)
-    axes.set_xticks(range(len(cells)), [name.replace(" to ", " to\n") for name in cells])
+    axes.set_xticks(range(len(names)), [name.replace(" to ", " to\n") for name in names])
     axes.set_title(table.title, loc="left")
     axes.set_ylim(0, 119)
     axes.legend(ncols=4, loc="upper center", fontsize=8)
