@@ -9,7 +9,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-if not config.get("scale"):
+if not workflow.configfiles:
 
     configfile: "config/demo.yaml"
 

@@ -132,7 +132,6 @@ def test_several_files_at_once(scripts: Path) -> None:
     assert list(both) == sorted(set(closure("other.py")) | set(closure("mimeo/models.py")))
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="packages that a file does not name are left out")
 def test_packages_of_a_plugin(scripts: Path) -> None:
     """A plug-in is imported with the packages around it, so these are listed although it names none."""
     write(scripts, "mimeo/kinds/one.py", "import numpy\n")
@@ -237,14 +236,12 @@ def test_syntax_errors(scripts: Path, text: str, line: int) -> None:
     assert refused("stage.py").startswith(f"workflow/scripts/mimeo/errors.py: line {line}: ")
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="ends in a traceback")
 def test_file_that_is_no_text(scripts: Path) -> None:
     """Bytes that are no UTF-8 are refused in one line."""
     (scripts / "mimeo/errors.py").write_bytes(b"name = '\xff'\n")
     assert "workflow/scripts/mimeo/errors.py" in refused("stage.py")
 
 
-@pytest.mark.xfail(strict=True, raises=FileNotFoundError, reason="ends in a traceback")
 def test_file_that_is_not_there(scripts: Path) -> None:
     """A missing script is refused in one line."""
     assert "workflow/scripts/none.py" in refused("none.py")

@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -114,7 +115,8 @@ class Plan:
         return Transfer(query, response, int(budget), recipe)
 
     def _add(self, arm: Arm) -> Arm:
-        self.arms[arm.path] = arm
+        if self.arms.setdefault(arm.path, arm) != arm:
+            raise ConfigError(f"{self.file}: two arms are called {arm.path}: rename an architecture or a recipe")
         if arm.parent:
             self._add(arm.parent)
         return arm
@@ -137,6 +139,13 @@ class Plan:
 
     def _check_unique(self, table: str) -> None:
         taken: dict[tuple[str, str], str] = {}
+        entry = self.scale["tables"][table]
+        names = REFERENCES | {k: v for k, v in entry.get("references", {}).items() if k in REFERENCES}
+        for kind, victim, row, column in self._references(table, names):
+            if taken.setdefault((row, column), f"{kind} of {victim}") != f"{kind} of {victim}":
+                raise ConfigError(
+                    f"{self.file}: tables.{table}.references: two victims in the cell {row!r} / {column!r}"
+                )
         for cell in self.tables[table]:
             other = taken.setdefault((cell.row, cell.column), cell.arm)
             if other != cell.arm:
@@ -448,7 +457,11 @@ class Plan:
 
 def _fill(template: str, titles: dict[str, Any], where: str) -> str:
     try:
-        return template.format(**titles)
-    except (KeyError, IndexError, ValueError) as error:
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise ConfigError(f"{where}: {template!r}: {error}") from None
+    unknown = [field for field in fields if field not in titles]
+    if unknown:
         known = ", ".join(f"{{{key}}}" for key in titles)
-        raise ConfigError(f"{where}: {template!r}: {error} is not known (known: {known})") from None
+        raise ConfigError(f"{where}: {template!r}: {unknown[0]!r} is not known (known: {known})")
+    return template.format(**titles)

@@ -6,6 +6,8 @@ unknown ones refused), and what no schema can say (names that must exist, budget
 
 import csv
 import difflib
+import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +27,39 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _refuse_doubles(node: Any) -> None:
-    """Refuses a key given twice, of which YAML would silently take the last."""
+def _refuse_doubles(node: Any, above: tuple[int, ...] = ()) -> None:
+    """Refuses a key given twice, of which YAML would silently take the last, and what is no tree of plain keys."""
+    if id(node) in above:
+        raise yaml.MarkedYAMLError(problem="an anchor that holds itself", problem_mark=node.start_mark)
+    above = (*above, id(node))
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key that is no plain text", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
             seen.add(key.value)
-            _refuse_doubles(value)
+            _refuse_doubles(value, above)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_doubles(item)
+            _refuse_doubles(item, above)
+
+
+def _is_whole(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return _is_whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+STRICT = jsonschema.validators.extend(  # JSON's own idea of numbers takes 3.0 for whole and NaN for a number
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_whole, "number": _is_number}
+    ),
+)
 
 
 def read_yaml(path: Path) -> dict:
@@ -91,6 +114,9 @@ def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
             f"{scale_file}: replicates: {config['replicates']} is no multiple of block ({config['block']})"
         )
     plan = Plan(config, ingredients, scale_file)
+    for name in config["tables"]:
+        plan.table(name)
+    _check_published(config["tables"], scale_file, root)
     _check_claims(plan, config.get("claims", {}), scale_file, root)
     return plan
 
@@ -101,7 +127,7 @@ def _short(path: Path, root: Path) -> str:
 
 def _validate(content: dict, schema: dict, part: str, file: str) -> None:
     """Checks content against a part of the schema; the message names the deepest key."""
-    validator = jsonschema.Draft202012Validator({"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]})
+    validator = STRICT({"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]})
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
     if error is None:
         return
@@ -186,6 +212,24 @@ def _check_claims(plan: Plan, claims: dict, file: str, root: Path) -> None:
                 raise ConfigError(f"{where}.published: no such number in config/published.csv: {' / '.join(wanted)}")
 
 
+def _check_published(tables: dict, file: str, root: Path) -> None:
+    """Refuses a table that stands beside published numbers which are not there."""
+    for name, table in tables.items():
+        entry = table.get("published", {})
+        if not entry:
+            continue
+        where = f"{file}: tables.{name}.published"
+        source = entry.get("table", name)
+        known = [key for key in read_published(root / "config" / "published.csv") if "/".join(key[:2]) == source]
+        if not known:
+            raise ConfigError(f"{where}.table: no numbers of {source!r} in config/published.csv")
+        for part, place in (("rows", 2), ("columns", 3)):
+            for theirs in entry.get(part, {}).values():
+                if theirs not in {key[place] for key in known}:
+                    raise ConfigError(f"{where}.{part}: {source} in config/published.csv has none called {theirs!r}")
+
+
+@functools.cache
 def read_published(path: Path) -> set[tuple[str, ...]]:
     """Keys of the published numbers: paper, table, row, column, metric.
 

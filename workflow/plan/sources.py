@@ -41,8 +41,14 @@ def closure(*files: str) -> tuple[str, ...]:
         file = todo.pop(0)
         if file not in found:
             found[file] = None
-            todo += _imports(file)
+            todo += [*_packages(file), *_imports(file)]
     return tuple(sorted(found))
+
+
+def _packages(file: str) -> list[str]:
+    """The packages around a file, which are imported with it."""
+    inits = (str(folder / "__init__.py") for folder in Path(file).parents)
+    return [init for init in inits if (SCRIPTS / init).is_file()]
 
 
 @functools.cache
@@ -85,6 +91,8 @@ def _tree(file: str) -> ast.Module:
         tree = ast.parse((SCRIPTS / file).read_text(), file)
     except SyntaxError as error:
         raise ConfigError(f"workflow/scripts/{file}: line {error.lineno}: {error.msg}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"workflow/scripts/{file}: not readable: {error}") from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]

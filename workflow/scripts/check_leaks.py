@@ -24,9 +24,10 @@ def main(
         place = int((leaks >= 0).argmax())
         asked = load_arrays(order, "part", "row")
         columns = load_items(items[asked["part"][start + place]])
+        name = str(columns["name"][asked["row"][start + place]])
         raise MimeoError(
             f"query set {query}: {int((leaks >= 0).sum())} images are (nearly) test images of {dataset}, the first "
-            f"{columns['name'][asked['row'][start + place]]!r} at position {start + place} is test image {leaks[place]}"
+            f"{name!r} at position {start + place} is test image {leaks[place]}"
         )
     overlaps = int((near_duplicates(images, load_array(train, dtype=np.uint8)) >= 0).sum())
     say.note(f"{len(images)} images checked, {overlaps} overlap with the training set of {dataset}")

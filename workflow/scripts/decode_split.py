@@ -12,8 +12,10 @@ from mimeo.store import load_json, save_array
 def main(dataset: str, split: str, spec: dict[str, Any], items: str, manifest: str, images: str, labels: str) -> None:
     """Writes uint8 images N x size x size x channels and int64 labels N."""
     columns = load_items(items)
-    chosen = take(columns, rows_of(dataset, columns, split))
-    check_classes(dataset, split, chosen["label"], load_json(manifest)["classes"])
+    chosen, declared = take(columns, rows_of(dataset, columns, split)), load_json(manifest)
+    check_classes(dataset, split, chosen["label"], declared["classes"])
+    if len(chosen["name"]) != declared["splits"].get(split):
+        raise MimeoError(f"{items}: {len(chosen['name'])} images of split {split!r}, its manifest says otherwise")
     pixels = load("datasets", spec["plugin"]).read(None, chosen, spec["size"], spec["channels"])
     expected = (len(chosen["name"]), spec["size"], spec["size"], spec["channels"])
     if pixels.shape != expected:

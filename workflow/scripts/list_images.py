@@ -18,8 +18,11 @@ def check_sources(dataset: str, paths: list[Path], checksums: Path) -> None:
     Raises:
         MimeoError: a file differs, or the list does not name it.
     """
-    lines = (line.split() for line in checksums.read_text().splitlines() if line.strip())
-    known = {name.lstrip("*"): digest for digest, name in lines}
+    try:
+        lines = (line.split() for line in checksums.read_text().splitlines() if line.strip())
+        known = {name.lstrip("*"): digest for digest, name in lines}
+    except (OSError, ValueError) as error:
+        raise MimeoError(f"{checksums}: not a list of checksums: {error}") from None
     for path in paths:
         found, expected = sha256_of(path), known.get(path.name)
         if found != expected:

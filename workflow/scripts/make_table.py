@@ -4,6 +4,7 @@ from typing import Any
 
 from mimeo.cells import Layout, Row, load_published, measured_rows, other_rows, save_rows
 from mimeo.console import job
+from mimeo.errors import MimeoError
 from mimeo.layout import table_of
 from mimeo.page import page
 from mimeo.plugins import load
@@ -14,8 +15,8 @@ def rows_of(spec: dict[str, Any], published: str, arms: list[str], victims: list
     """Every row of the table, references first, then the cells, then what only the paper has."""
     layout = Layout(**{**spec["layout"], "source": tuple(spec["layout"]["source"])})
     numbers, metrics = load_published(published), spec["metrics"]
-    scores = {score["arm"]: score for score in map(load_json, arms)}
-    known = {score["victim"]: score for score in map(load_json, victims)}
+    scores = {score["arm"]: score for score in (_scores(path, "arm") for path in arms)}
+    known = {score["victim"]: score for score in (_scores(path, "victim") for path in victims)}
     rows: list[Row] = []
     for kind, victim, row, column in spec["references"]:
         score = known[victim]
@@ -29,6 +30,18 @@ def rows_of(spec: dict[str, Any], published: str, arms: list[str], victims: list
         measured = {**score["metrics"], "queries": {"value": score["queries"]}}
         rows += measured_rows(layout, numbers, row, column, metrics, measured, score["sound"], score["sound"] == 0)
     return rows + (other_rows(layout, numbers, metrics, rows) if layout.others else [])
+
+
+def _scores(path: str, kind: str) -> dict[str, Any]:
+    """One JSON record of scores.
+
+    Raises:
+        MimeoError: it is not of that kind.
+    """
+    score = load_json(path)
+    if not isinstance(score, dict) or not {kind, "metrics" if kind == "arm" else "victim_metrics"} <= score.keys():
+        raise MimeoError(f"{path}: holds no scores of a{'n arm' if kind == 'arm' else ' victim'}")
+    return score
 
 
 def main(

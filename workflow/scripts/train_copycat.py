@@ -10,7 +10,7 @@ from mimeo.models import load_models, network, prepare_device, save_models
 from mimeo.plugins import load
 from mimeo.records import Cost, environment
 from mimeo.seeds import seed_of
-from mimeo.store import load_arrays, load_shards, save_json
+from mimeo.store import load_array, load_arrays, load_shards, save_json
 from mimeo.training import Recipe, balanced, train
 
 
@@ -20,11 +20,15 @@ def targets_of(spec: dict[str, Any], order: list[str], answers: list[str]) -> np
     if not budget:
         return np.empty((0, classes), np.float32)
     if spec["labels"] == "pool":
-        shown = np.eye(classes, dtype=np.float32)[load_arrays(order[0], "label")["label"][:budget]]
+        labels = load_arrays(order[0], "label")["label"][:budget]
+        if len(labels) < budget or (labels < 0).any() or (labels >= classes).any():
+            raise MimeoError(f"{order[0]}: not every one of the first {budget} images has one of {classes} classes")
+        shown = np.eye(classes, dtype=np.float32)[labels]
     else:
+        for path in answers:
+            if not np.isfinite(load_array(path, dtype=np.float16)).all():
+                raise MimeoError(f"{path}: an answer is not finite")
         shown = load_shards(answers, budget, np.float16, (classes,)).astype(np.float32)
-        if not np.isfinite(shown).all():
-            raise MimeoError(f"{answers[0]}: an answer is not finite")
     return load("responses", spec["response"]["plugin"]).respond(shown, **spec["response"]["parameters"])
 
 

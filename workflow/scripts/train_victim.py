@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mimeo.console import Console, job
+from mimeo.errors import MimeoError
 from mimeo.models import network, prepare_device, save_models
 from mimeo.records import Cost, environment
 from mimeo.seeds import seed_of
@@ -23,6 +24,8 @@ def main(
     shape = spec["shape"]
     pixels = load_array(images, dtype=np.uint8, shape=(None, shape["size"], shape["size"], shape["channels"]))
     classes = load_array(labels, dtype=np.int64, shape=(len(pixels),))
+    if classes.min() < 0 or classes.max() >= shape["classes"]:
+        raise MimeoError(f"{labels}: a label is none of {shape['classes']} classes")
     seed = seed_of("victim", victim, role)
     torch.manual_seed(seed)
     model = network(spec["architecture"], **shape)()

@@ -60,6 +60,8 @@ def load_published(path: str) -> dict[Key, Published]:
     try:
         with open(path, newline="") as file:
             reader = csv.DictReader(file)
+            if not reader.fieldnames:
+                raise TypeError("it is empty")
             for entry in reader:
                 line = reader.line_num
                 key = (entry["paper"], entry["table"], entry["row"], entry["column"], entry["metric"])
@@ -186,7 +188,10 @@ def load_rows(path: str) -> list[Row]:
     """
     try:
         with open(path, newline="") as file:
-            entries = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise TypeError("other columns")
+            entries = list(reader)
         if any(None in entry.values() for entry in entries):
             raise TypeError("a row is cut short")
         return [Row(**entry) for entry in entries]

@@ -47,7 +47,9 @@ def read_split(path: Path) -> dict[str, str]:
         with open(path, newline="") as file:
             rows = list(csv.DictReader(file))
         split = {row["name"]: row["split"] for row in rows}
-    except (OSError, KeyError) as error:
+        if None in split.values():
+            raise KeyError("a row without a split")
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise MimeoError(f"{path}: not a split file (columns name, split): {error}") from None
     if len(split) < len(rows):
         raise MimeoError(f"{path}: a name stands in it twice")
