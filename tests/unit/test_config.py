@@ -530,6 +530,35 @@ def test_configuration_that_ought_to_be_refused(
     refused(configuration, file, says)
 
 
+LATE: dict[str, tuple[list[Change], str, list[str]]] = {
+    "format of a field": ([(DEMO, (*CELL, "row"), "{query:d}")], DEMO, ["cells[0].row", "'{query:d}'"]),
+    "conversion of a field": ([(DEMO, (*CELL, "row"), "{query!x}")], DEMO, ["cells[0].row", "'{query!x}'"]),
+    "budget twice, once in words": ([(DEMO, (*CELL, "budgets"), ["all", 1078])], DEMO, ["knockoff/accuracy", "1078"]),
+}
+
+
+@pytest.mark.parametrize(("changes", "file", "says"), LATE.values(), ids=LATE)
+def test_configuration_that_is_refused_too_late(
+    configuration: Configuration, changes: list[Change], file: str, says: list[str]
+) -> None:
+    """What breaks off, or doubles a line of a table, is refused when it is read."""
+    changed(configuration, changes)
+    refused(configuration, file, says)
+
+
+def test_entries_of_one_anchor(configuration: Configuration) -> None:
+    """Two entries that share an anchor are two entries: each has the plug-in of its own name."""
+    text = configuration.path(RESPONSES).read_text()
+    assert "top-1: {title: Top-1}" in text
+    changed_text = text.replace("posterior: {title: Posterior}", "posterior: &same {title: Posterior}")
+    configuration.path(RESPONSES).write_text(changed_text.replace("top-1: {title: Top-1}", "top-1: *same"))
+    configuration.change(DEMO, ("tables",), {"knockoff/accuracy": TABLE})
+    configuration.change(DEMO, ("claims",), {})
+    responses = configuration.plan().ingredients["responses"]
+    assert responses["posterior"]["plugin"] == "posterior"
+    assert responses["top-1"]["plugin"] == "top_1"
+
+
 @pytest.mark.parametrize("file", [QUERIES, "schema.yaml"])
 @pytest.mark.parametrize(
     ("text", "says"),

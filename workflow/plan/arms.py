@@ -147,12 +147,13 @@ class Plan:
                     f"{self.file}: tables.{table}.references: two victims in the cell {row!r} / {column!r}"
                 )
         for cell in self.tables[table]:
-            other = taken.setdefault((cell.row, cell.column), cell.arm)
-            if other != cell.arm:
+            other = taken.setdefault((cell.row, cell.column), "")
+            if other:
                 raise ConfigError(
                     f"{self.file}: tables.{table}: two arms in the cell {cell.row!r} / {cell.column!r}: "
                     f"{other} and {cell.arm}"
                 )
+            taken[cell.row, cell.column] = cell.arm
 
     # --- look-ups -------------------------------------------------------------------------------------------
 
@@ -457,11 +458,11 @@ class Plan:
 
 def _fill(template: str, titles: dict[str, Any], where: str) -> str:
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+        parts = list(string.Formatter().parse(template))
     except ValueError as error:
         raise ConfigError(f"{where}: {template!r}: {error}") from None
-    unknown = [field for field in fields if field not in titles]
-    if unknown:
-        known = ", ".join(f"{{{key}}}" for key in titles)
-        raise ConfigError(f"{where}: {template!r}: {unknown[0]!r} is not known (known: {known})")
+    for _, field, form, conversion in parts:
+        if field is not None and (field not in titles or form or conversion):
+            known = ", ".join(f"{{{key}}}" for key in titles)
+            raise ConfigError(f"{where}: {template!r}: {field!r} is not known, or not plain (known: {known})")
     return template.format(**titles)

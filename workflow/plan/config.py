@@ -4,6 +4,7 @@ Three layers, each with messages of one line: the YAML itself (no key twice), th
 unknown ones refused), and what no schema can say (names that must exist, budgets that must fit).
 """
 
+import copy
 import csv
 import difflib
 import functools
@@ -105,6 +106,8 @@ def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
         path = root / "config" / "ingredients" / f"{kind}.yaml"
         ingredients[kind] = read_yaml(path)
         _validate(ingredients[kind], schema, kind, _short(path, root))
+        # Entries that share an anchor share an object: each gets its own before defaults are filled in.
+        ingredients[kind] = {name: copy.deepcopy(entry) for name, entry in ingredients[kind].items()}
         for name, entry in ingredients[kind].items():
             _check_ingredient(kind, name, entry, ingredients, f"{_short(path, root)}: {name}")
     for name, table in config["tables"].items():
@@ -138,7 +141,7 @@ def _validate(content: dict, schema: dict, part: str, file: str) -> None:
         unknown = next(key for key in error.instance if key not in known)
         near = difflib.get_close_matches(str(unknown), known, 1)
         message = f"unknown key {unknown!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
-    elif error.validator == "propertyNames":
+    elif "propertyNames" in error.absolute_schema_path:
         message = f"{error.instance!r} is no name (lower-case letters, digits, - and _ between them)"
     raise ConfigError(f"{file}: {place.lstrip('.') or 'top level'}: {' '.join(message.split())}")
 
