@@ -189,7 +189,7 @@ def act(count: int) -> int:
         ("A module.", "Another text.", True),
         ("Acts.", "Acts at once.", True),
         ("\n\n\ndef", "\n\ndef", True),
-        ("(count: int)", "( count: int )", True),
+        ("(count: int)", "( count: int )", False),
         ("LIMIT = 3", "LIMIT = 4", False),
         ("count + LIMIT", "count - LIMIT", False),
         ("(count: int)", "(count: int = 1)", False),

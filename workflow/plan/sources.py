@@ -3,6 +3,9 @@
 import ast
 import functools
 import hashlib
+import io
+import tokenize
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +56,31 @@ def _packages(file: str) -> list[str]:
 
 @functools.cache
 def digest(*files: str) -> str:
-    """A digest of what files do: of their syntax trees, without comments, layout and docstrings."""
+    """A digest of what files do: of their text without comments, blank lines and docstrings. It does not depend on
+    the version of Python that reads them."""
     return hashlib.sha256("\n".join(f"{file} {_meaning(file)}" for file in files).encode()).hexdigest()[:16]
 
 
 @functools.cache
 def _meaning(file: str) -> str:
-    return hashlib.sha256(ast.unparse(_tree(file)).encode()).hexdigest()
+    source = _source(file)
+    lines, between = source.splitlines(), set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        row, column = token.start
+        if token.type == tokenize.COMMENT:
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+        if token.type in (tokenize.COMMENT, tokenize.NL):
+            between.add(row)
+    said = {row for text in _docstrings(_tree(file)) for row in range(text.lineno, (text.end_lineno or 0) + 1)}
+    kept = (line for row, line in enumerate(lines, 1) if row not in said and (line or row not in between))
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.stmt]:
+    for node in ast.walk(tree):
+        kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            yield node.body[0]
 
 
 @functools.cache
@@ -86,17 +107,18 @@ def _imports(file: str) -> tuple[str, ...]:
 
 @functools.cache
 def _tree(file: str) -> ast.Module:
-    """The syntax tree of a file, without docstrings."""
     try:
-        tree = ast.parse((SCRIPTS / file).read_text(), file)
+        return ast.parse(_source(file), file)
     except SyntaxError as error:
         raise ConfigError(f"workflow/scripts/{file}: line {error.lineno}: {error.msg}") from None
+
+
+@functools.cache
+def _source(file: str) -> str:
+    try:
+        return (SCRIPTS / file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"workflow/scripts/{file}: not readable: {error}") from None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
 
 
 @dataclass(frozen=True)
