@@ -196,7 +196,7 @@ def act(count: int) -> int:
     ],
 )
 def test_digests(scripts: Path, old: str, new: str, same: bool) -> None:
-    """A digest follows what a file does, and neither its comments nor its docstrings nor its layout."""
+    """A digest follows what a file does, and neither its comments nor its docstrings nor its blank lines."""
     assert CODE.count(old) == 1
     write(scripts, "mimeo/errors.py", CODE)
     before = digest("mimeo/errors.py")
