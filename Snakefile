@@ -429,6 +429,33 @@ rule weigh_claims:
         "workflow/scripts/weigh_claims.py"
 
 
+rule collect_guards:
+    """What the guards found: queries that the victim had learnt, and trainings that failed."""
+    input:
+        reports=[file for file in plan.all_query_files() if file.endswith(".json")],
+        arms=[f"results/scores/copycats/{arm}/scores.json" for arm in plan.arms],
+        victims=[f"results/scores/victims/{v}.json" for v in plan.victims()],
+    output:
+        table="results/tables/{scale}/guards.csv",
+        web=report(
+            "results/tables/{scale}/guards.html",
+            category="Guards",
+            labels={"what": "guards"},
+            caption="workflow/report/guards.rst",
+        ),
+        text="results/tables/{scale}/guards.md",
+    log:
+        "logs/tables/{scale}/guards.log",
+    conda:
+        "envs/cpu.yaml"
+    params:
+        code=plan.code("collect_guards.py"),
+    message:
+        "Collecting what the guards found"
+    script:
+        "workflow/scripts/collect_guards.py"
+
+
 rule collect_costs:
     """Seconds, memory and hardware of every training; unlike the tables it differs from run to run."""
     input:

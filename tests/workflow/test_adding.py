@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.workflow
 
+COLLECTED = {"collect_costs": 1, "collect_guards": 1}
 MIMEO = "workflow/scripts/mimeo"
 DATASET = '''"""Stripes of random width and direction: images that no camera took."""
 
@@ -99,7 +100,7 @@ def test_a_response_trains_its_arm_and_asks_nobody(finished: "Project") -> None:
     add_table(finished, response="threshold")
     run = finished.run()
     assert run.code == 0, run.output
-    assert run.jobs == {"train_copycat": 1, "score_copycat": 1, "make_table": 1, "collect_costs": 1}
+    assert run.jobs == {"train_copycat": 1, "score_copycat": 1, "make_table": 1, **COLLECTED}
 
 
 def test_an_architecture_trains_its_arm(finished: "Project") -> None:
@@ -108,7 +109,7 @@ def test_an_architecture_trains_its_arm(finished: "Project") -> None:
     add_table(finished, net="shallow")
     run = finished.run()
     assert run.code == 0, run.output
-    assert run.jobs == {"train_copycat": 1, "score_copycat": 1, "make_table": 1, "collect_costs": 1}
+    assert run.jobs == {"train_copycat": 1, "score_copycat": 1, "make_table": 1, **COLLECTED}
 
 
 def test_a_data_set_is_listed_ordered_decoded_and_asked(finished: "Project") -> None:
@@ -134,7 +135,7 @@ def test_a_data_set_is_listed_ordered_decoded_and_asked(finished: "Project") -> 
             "train_copycat",
             "score_copycat",
             "make_table",
-            "collect_costs",
+            *COLLECTED,
         ),
         1,
     )

@@ -429,6 +429,7 @@ class Plan:
         tables, figures = f"{RESULTS}/tables/{self.name}", f"{RESULTS}/figures/{self.name}"
         files = [f"{tables}/{name}.{kind}" for name in self.tables for kind in ("csv", "md", "html")]
         files += [f"{figures}/{n}.{kind}" for n in self.tables if self.has_figure(n) for kind in ("png", "svg")]
+        files += [f"{tables}/guards.{kind}" for kind in ("csv", "md", "html")]
         if self.scale.get("claims"):
             files += [f"{tables}/claims.{kind}" for kind in ("csv", "md", "html")]
         return files
