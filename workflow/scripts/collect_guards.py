@@ -26,7 +26,7 @@ def leaks(reports: list[str]) -> list[tuple[str, ...]]:
 
 def failed(arms: list[str], victims: list[str]) -> list[tuple[str, ...]]:
     """One line a training that failed, with the reasons."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for victim in map(load_json, victims):
         roles = {"model": victim["failures"]} | {
             f"twin {number}": reasons for number, reasons in enumerate(victim["twin_failures"], 1)
