@@ -1,13 +1,12 @@
 """Arms, the shards they need, the cells they fill: everything between a configuration and a list of files."""
 
-import difflib
 import itertools
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from plan.errors import ConfigError
+from plan.errors import ConfigError, did_you_mean
 from plan.sources import SCRIPTS, closure, digest, functions, plugin_file
 
 RESULTS = "results"
@@ -100,8 +99,8 @@ class Plan:
         self.entry("recipes", recipe, f"{where}.recipe")
         shown = self.entry("responses", response, f"{where}.responses")
         dataset = self.dataset_of(victim, where)
-        parts = [part.split("/")[0] for part in self.entry("queries", query, f"{where}.queries")["images"]]
-        for part in parts:
+        self.entry("queries", query, f"{where}.queries")
+        for part in self.datasets_of(query):
             source = self.ingredients["datasets"][part]
             if (source["size"], source["channels"]) != (dataset["size"], dataset["channels"]):
                 raise ConfigError(f"{where}: images of {query} are not of the size that {victim} takes")
@@ -139,9 +138,7 @@ class Plan:
 
     def _check_unique(self, table: str) -> None:
         taken: dict[tuple[str, str], str] = {}
-        entry = self.scale["tables"][table]
-        names = REFERENCES | {k: v for k, v in entry.get("references", {}).items() if k in REFERENCES}
-        for kind, victim, row, column in self._references(table, names):
+        for kind, victim, row, column in self._references(table):
             if taken.setdefault((row, column), f"{kind} of {victim}") != f"{kind} of {victim}":
                 raise ConfigError(
                     f"{self.file}: tables.{table}.references: two victims in the cell {row!r} / {column!r}"
@@ -163,11 +160,7 @@ class Plan:
         Raises:
             ConfigError: there is none; a near name is suggested.
         """
-        if name not in self.ingredients[kind]:
-            near = difflib.get_close_matches(name, self.ingredients[kind], 1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ConfigError(f"{where}: {name!r} has no entry in config/ingredients/{kind}.yaml{hint}")
-        return self.ingredients[kind][name]
+        return refer(kind, name, self.ingredients, where)
 
     def dataset_of(self, victim: str, where: str = "plan") -> dict:
         """The data set that a victim learns and is tested on."""
@@ -196,8 +189,7 @@ class Plan:
             if (cell.row, cell.column) == (reference["row"], reference["column"]):
                 return cell.arm
         names = [c.row for c in self.tables.get(reference["table"], [])]
-        near = difflib.get_close_matches(reference["row"], names, 1)
-        hint = f" (did you mean row {near[0]!r}?)" if near else ""
+        hint = did_you_mean(reference["row"], names, "row ")
         raise ConfigError(
             f"{where}: no cell {reference['row']!r} / {reference['column']!r} in table {reference['table']}{hint}"
         )
@@ -277,15 +269,14 @@ class Plan:
         entry = self.scale["tables"][name]
         paper, short = name.split("/")
         source = entry.get("published", {})
-        names = REFERENCES | {k: v for k, v in entry.get("references", {}).items() if k in REFERENCES}
         return {
             "title": entry["title"],
             "caption": entry["caption"],
             "scale": self.name,
             "metrics": entry["metrics"],
-            "names": names,
+            "names": self._reference_names(name),
             "cells": [[cell.row, cell.column, cell.arm] for cell in self.tables[name]],
-            "references": self._references(name, names),
+            "references": self._references(name),
             "layout": {
                 "paper": paper,
                 "table": short,
@@ -297,14 +288,19 @@ class Plan:
             },
         }
 
-    def _references(self, name: str, names: dict[str, str]) -> list[list[str]]:
+    def _reference_names(self, name: str) -> dict[str, str]:
+        """What a table calls victim, ceiling and floor."""
+        entry = self.scale["tables"][name].get("references", {})
+        return REFERENCES | {kind: title for kind, title in entry.items() if kind in REFERENCES}
+
+    def _references(self, name: str) -> list[list[str]]:
         """Where victim, ceiling and floor stand: kind, victim, row, column."""
         entry = self.scale["tables"][name].get("references", {})
         where = f"{self.file}: tables.{name}.references"
         rows = []
         for victim in dict.fromkeys(self.arms[cell.arm].victim for cell in self.tables[name]):
             titles = self._victim_titles(victim)
-            for kind, title in names.items():
+            for kind, title in self._reference_names(name).items():
                 titles["reference"] = title
                 row = _fill(entry.get("row", "{reference}"), titles, f"{where}.row")
                 rows.append([kind, victim, row, _fill(entry.get("column", "{victim}"), titles, f"{where}.column")])
@@ -455,6 +451,18 @@ class Plan:
     def architecture_plugin(self, architecture: str) -> tuple[str, str]:
         """Kind and plug-in name of an architecture."""
         return "architectures", self.ingredients["architectures"][architecture]["plugin"]
+
+
+def refer(kind: str, name: str, ingredients: dict[str, dict], where: str) -> dict:
+    """The entry of that name.
+
+    Raises:
+        ConfigError: there is none; a near name is suggested.
+    """
+    if name not in ingredients[kind]:
+        hint = did_you_mean(name, ingredients[kind])
+        raise ConfigError(f"{where}: {name!r} has no entry in config/ingredients/{kind}.yaml{hint}")
+    return ingredients[kind][name]
 
 
 def _fill(template: str, titles: dict[str, Any], where: str) -> str:

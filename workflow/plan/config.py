@@ -6,7 +6,6 @@ unknown ones refused), and what no schema can say (names that must exist, budget
 
 import copy
 import csv
-import difflib
 import functools
 import math
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-from plan.arms import Plan
-from plan.errors import ConfigError
+from plan.arms import Plan, refer
+from plan.errors import ConfigError, did_you_mean
 from plan.sources import check_parameters, functions, has_plugin
 
 KINDS = ("datasets", "queries", "responses", "architectures", "recipes", "victims")
@@ -117,10 +116,8 @@ def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
             f"{scale_file}: replicates: {config['replicates']} is no multiple of block ({config['block']})"
         )
     plan = Plan(config, ingredients, scale_file)
-    for name in config["tables"]:
-        plan.table(name)
     _check_published(config["tables"], scale_file, root)
-    _check_claims(plan, config.get("claims", {}), scale_file, root)
+    _check_claims(plan, root)
     return plan
 
 
@@ -139,24 +136,10 @@ def _validate(content: dict, schema: dict, part: str, file: str) -> None:
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in known)
-        near = difflib.get_close_matches(str(unknown), known, 1)
-        message = f"unknown key {unknown!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+        message = f"unknown key {unknown!r}{did_you_mean(str(unknown), known)}"
     elif "propertyNames" in error.absolute_schema_path:
         message = f"{error.instance!r} is no name (lower-case letters, digits, - and _ between them)"
     raise ConfigError(f"{file}: {place.lstrip('.') or 'top level'}: {' '.join(message.split())}")
-
-
-def refer(kind: str, name: str, ingredients: dict, where: str) -> dict:
-    """The entry of that name.
-
-    Raises:
-        ConfigError: there is none; a near name is suggested.
-    """
-    if name not in ingredients[kind]:
-        near = difflib.get_close_matches(name, ingredients[kind], 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ConfigError(f"{where}: {name!r} has no entry in config/ingredients/{kind}.yaml{hint}")
-    return ingredients[kind][name]
 
 
 def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, where: str) -> None:
@@ -200,19 +183,12 @@ def _check_table(name: str, table: dict, where: str) -> None:
         raise ConfigError(f"workflow/scripts/mimeo/tables/{paper}/{short}.py: has no function markdown()")
 
 
-def _check_claims(plan: Plan, claims: dict, file: str, root: Path) -> None:
-    published = None
-    for name, claim in claims.items():
-        where = f"{file}: claims.{name}"
-        for side in ("of", "than"):
-            for cell in claim.get(side, []):
-                plan.cell(cell, f"{where}.{side}")
-        if "published" in claim:
-            published = published or read_published(root / "config" / "published.csv")
-            key = claim["published"]
-            wanted = (*key["table"].split("/"), key["row"], key["column"], key["metric"])
-            if wanted not in published:
-                raise ConfigError(f"{where}.published: no such number in config/published.csv: {' / '.join(wanted)}")
+def _check_claims(plan: Plan, root: Path) -> None:
+    """Refuses a claim about a cell or a published number that is not there."""
+    for name, claim in plan.claims().items():
+        if "published" in claim and tuple(claim["published"]) not in read_published(root / "config" / "published.csv"):
+            wanted = " / ".join(claim["published"])
+            raise ConfigError(f"{plan.file}: claims.{name}.published: no such number in config/published.csv: {wanted}")
 
 
 def _check_published(tables: dict, file: str, root: Path) -> None:

@@ -1,12 +1,9 @@
 """Shows what the guards found: query images that the victim had learnt, and trainings that failed."""
 
-import csv
-import io
-
 from mimeo.console import job
 from mimeo.layout import pipe
-from mimeo.page import page
-from mimeo.store import load_json, save_text
+from mimeo.page import save_document
+from mimeo.store import load_json, save_csv
 
 COLUMNS = ("guard", "what", "images", "found", "reason")
 
@@ -62,13 +59,8 @@ def main(reports: list[str], arms: list[str], victims: list[str], table: str, te
     overlaps, failures = leaks(reports), failed(arms, victims)
     trainings = sum(len(load_json(arm)["replicates"]) for arm in arms)
     trainings += sum(1 + len(load_json(victim)["twin_failures"]) for victim in victims)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([COLUMNS, *overlaps, *failures])
-    save_text(table, out.getvalue())
-    drawn = document(overlaps, failures, trainings)
-    save_text(text, drawn)
-    save_text(web, page("Guards", drawn))
+    save_csv(table, COLUMNS, [*overlaps, *failures])
+    save_document(text, web, "Guards", document(overlaps, failures, trainings))
 
 
 if __name__ == "__main__":

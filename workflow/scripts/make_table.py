@@ -6,9 +6,9 @@ from mimeo.cells import Layout, Row, load_published, measured_rows, other_rows, 
 from mimeo.console import job
 from mimeo.errors import MimeoError
 from mimeo.layout import table_of
-from mimeo.page import page
+from mimeo.page import save_document
 from mimeo.plugins import load
-from mimeo.store import load_json, save_text
+from mimeo.store import load_json
 
 
 def rows_of(spec: dict[str, Any], published: str, arms: list[str], victims: list[str]) -> list[Row]:
@@ -51,8 +51,7 @@ def main(
     rows = rows_of(spec, published, arms, victims)
     save_rows(table, rows)
     drawn = load(f"tables/{spec['layout']['paper']}", spec["layout"]["table"]).markdown(table_of(spec, rows))
-    save_text(text, drawn)
-    save_text(web, page(spec["title"], drawn))
+    save_document(text, web, spec["title"], drawn)
 
 
 if __name__ == "__main__":

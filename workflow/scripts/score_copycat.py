@@ -21,9 +21,10 @@ def main(
     pixels = load_array(images, dtype=np.uint8, shape=(None, shape["size"], shape["size"], shape["channels"]))
     known = load_arrays(answers, "labels", "posteriors")
     truth, fresh = Truth(known["labels"], known["posteriors"]), network(spec["architecture"], **shape)
+    histories = [load_json(log) for log in logs]
     replicates, classes, kl = [], [], []
     victim_failed = [f"victim failed ({reason})" for reason in load_json(victim)["failures"]]
-    for path, log in zip(weights, map(load_json, logs), strict=True):
+    for path, log in zip(weights, histories, strict=True):
         for model, entry in zip(load_models(path, fresh, len(log["replicates"])), log["replicates"], strict=True):
             posterior = posteriors(model.to(device), pixels, device)
             losses = [float(loss) for loss in entry["losses"]]
@@ -55,8 +56,8 @@ def main(
             "untrained": spec["budget"] == 0,
             "replicates": replicates,
             "sound": int(sound.sum()),
-            "label_counts": load_json(logs[0])["label_counts"],
-            "trained_on": load_json(logs[0])["trained_on"],
+            "label_counts": histories[0]["label_counts"],
+            "trained_on": histories[0]["trained_on"],
             "metrics": summary(
                 truth, np.array(classes)[sound], np.array(kl)[sound], resamples, seed_of("replicates", spec["arm"])
             ),

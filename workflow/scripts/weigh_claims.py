@@ -1,7 +1,5 @@
 """Holds the papers' claims against what was measured: each is a difference, with a verdict by its interval."""
 
-import csv
-import io
 from typing import Any
 
 import numpy as np
@@ -10,9 +8,9 @@ from mimeo.cells import load_published
 from mimeo.console import job
 from mimeo.evaluation import Truth, image_weights, interval, resampled, weighted_metrics
 from mimeo.layout import MARKS, pipe
-from mimeo.page import page
+from mimeo.page import save_document
 from mimeo.seeds import seed_of
-from mimeo.store import load_arrays, save_text
+from mimeo.store import load_arrays, save_csv
 
 COLUMNS = (
     "paper", "claim", "text", "metric", "measured", "against", "provenance", "difference", "low", "high", "verdict",
@@ -115,14 +113,8 @@ def main(
     """Writes the claims for programs (CSV), for readers (Markdown) and for browsers (HTML)."""
     numbers, evidence = load_published(published), Evidence(arms, resamples)
     lines = [weigh(name, claim, evidence, numbers) for name, claim in claims.items()]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    save_text(table, out.getvalue())
-    drawn = document(scale, lines)
-    save_text(text, drawn)
-    save_text(web, page("Claims", drawn))
+    save_csv(table, COLUMNS, ([line[column] for column in COLUMNS] for line in lines))
+    save_document(text, web, "Claims", document(scale, lines))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,13 @@ One row a cell and metric, with the columns COLUMNS. A status never says more th
 """
 
 import csv
-import io
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 from mimeo.errors import MimeoError
-from mimeo.store import save_text
+from mimeo.store import save_csv
 
 REPRODUCED, DIFFERS, FAILED = "reproduced", "differs", "failed run"
 ELSEWHERE, UNPUBLISHED = "not comparable (another scale)", "not published"
@@ -173,11 +172,7 @@ def other_rows(
 
 def save_rows(path: str, rows: Iterable[Row]) -> None:
     """Writes the rows as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    save_text(path, text.getvalue())
+    save_csv(path, COLUMNS, map(astuple, rows))
 
 
 def load_rows(path: str) -> list[Row]:

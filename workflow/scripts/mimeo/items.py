@@ -1,25 +1,20 @@
 """The list of a data set's images as a table of columns, kept as ``items.csv``."""
 
 import csv
-import io
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from mimeo.datasets import UNKNOWN
 from mimeo.errors import MimeoError
-from mimeo.store import save_text
+from mimeo.store import save_csv
 
 REQUIRED = ("name", "split", "label")
 
 
 def save_items(path: str, columns: Mapping[str, np.ndarray]) -> None:
     """Writes equal-length columns as CSV, in the order given."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    save_text(path, text.getvalue())
+    save_csv(path, columns, zip(*(column.tolist() for column in columns.values()), strict=True))
 
 
 def load_items(path: str) -> dict[str, np.ndarray]:

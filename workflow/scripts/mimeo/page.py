@@ -2,6 +2,8 @@
 
 from markdown_it import MarkdownIt
 
+from mimeo.store import save_text
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #37352f; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
@@ -11,6 +13,12 @@ th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #e6e6e6; white-space: 
 th { text-align: left; border-bottom: 2px solid #37352f; }
 tbody tr:hover { background: #f6f5f4; }
 """
+
+
+def save_document(text: str, web: str, title: str, markdown: str) -> None:
+    """Writes a document twice: as Markdown for readers and as a page for browsers."""
+    save_text(text, markdown)
+    save_text(web, page(title, markdown))
 
 
 def page(title: str, markdown: str) -> str:

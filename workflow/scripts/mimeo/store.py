@@ -4,11 +4,13 @@ Formats: ``.npy``/``.npz`` without pickle, ``.json``, ``.csv`` text, ``.safetens
 """
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,6 +48,15 @@ def save_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text."""
     with atomic(path) as file:
         file.write(text.encode())
+
+
+def save_csv(path: str | Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Writes a header and rows as CSV, lines ended by a line feed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    save_text(path, text.getvalue())
 
 
 def save_json(path: str | Path, value: Any) -> None:
