@@ -45,10 +45,12 @@ localrules:
     tables,
 
 
-rule all:
-    input:
-        plan.outputs(),
-        f"results/costs/{plan.name}.csv",
+onsuccess:
+    reconcile()
+
+
+onerror:
+    reconcile()
 
 
 # One target a room of results/, for DVC and for people.
@@ -56,6 +58,7 @@ rule all:
 
 rule data:
     input:
+        [f"results/data/{d}/items.csv" for d in plan.datasets()],
         [f"results/data/{d}/{s}.npy" for d, s in plan.decoded_splits()],
 
 
@@ -92,6 +95,22 @@ rule scores:
 rule tables:
     input:
         plan.outputs(),
+
+
+# All of them together are the default, so that a lost intermediate result is made again, and what depends on it.
+
+
+rule all:
+    default_target: True
+    input:
+        rules.data.input,
+        rules.victims.input,
+        rules.queries.input,
+        rules.labels.input,
+        rules.copycats.input,
+        rules.scores.input,
+        rules.tables.input,
+        f"results/costs/{plan.name}.csv",
 
 
 # --- data: images listed once, labelled splits decoded once ---------------------------------------------------

@@ -4,7 +4,8 @@ The Snakefile asks this package which arms there are, what each is made from, an
 numerical library, so that a plan of thousands of arms stands in seconds.
 """
 
+from plan import provenance
 from plan.arms import Arm, Plan
 from plan.config import ConfigError, load_plan
 
-__all__ = ["Arm", "ConfigError", "Plan", "load_plan"]
+__all__ = ["Arm", "ConfigError", "Plan", "load_plan", "provenance"]

@@ -397,6 +397,12 @@ class Plan:
         """The victim itself and its twins from other seeds."""
         return ["model", *(f"twin-{number}" for number in range(1, self.scale["twins"] + 1))]
 
+    def datasets(self) -> list[str]:
+        """The data sets in use: what victims learn and are tested on, and what they are asked."""
+        taught = [self.ingredients["victims"][victim]["dataset"] for victim in self.victims()]
+        asked = [part for arm in self.arms.values() for part in self.datasets_of(arm.last.query)]
+        return list(dict.fromkeys([*taught, *asked]))
+
     def decoded_splits(self) -> list[tuple[str, str]]:
         """Data sets and splits that victims learn and are tested on."""
         datasets = dict.fromkeys(self.ingredients["victims"][victim]["dataset"] for victim in self.victims())
