@@ -150,7 +150,7 @@ class Provenance:
         Returns:
             what a person should know, a line each.
         """
-        there = list(self._artifacts())
+        there = list(self.artifacts())
         self._take_up(there)
         good = self._good(there)
         self._restore_records(good)
@@ -199,7 +199,24 @@ class Provenance:
         """Every artifact with a job that made it: path to the job's log."""
         return {path: log for log, job in self.jobs.items() for path, _ in job.outputs}
 
-    def _artifacts(self) -> Iterator[str]:
+    def upstream(self, targets: Iterable[str]) -> set[str]:
+        """The logs of the jobs that made the targets, and what these were made from."""
+        makers, found, todo = self.outputs(), set[str](), list(targets)
+        while todo:
+            log = makers.get(todo.pop())
+            if log and log not in found:
+                found.add(log)
+                todo += [path for path, _ in self.jobs[log].inputs]
+        return found
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Forgets the jobs of files that were removed."""
+        makers = self.outputs()
+        for log in {makers[path] for path in paths if path in makers}:
+            del self.jobs[log]
+        self._save()
+
+    def artifacts(self) -> Iterator[str]:
         """Every file in the rooms; parts of files that were never finished are cleared away after an hour."""
         rooms = [path for path in sorted((self.root / RESULTS).glob("*")) if path.is_dir() and path.name not in APART]
         for room in rooms:
