@@ -17,6 +17,9 @@ The tiny scale has one victim with one twin, two query sets, three arms of one r
 Names that tests may count on: victim ``digits-tiny``, recipes ``tiny-victim`` and ``tiny-copycat``, queries
 ``digits-own`` (posterior, 100 images) and ``photographs-random`` (top-1, 100 and 200 images), shards of 200.
 
+``versioned``
+    ``finished`` as a repository of git and DVC, after ``dvc repro``, all committed.
+
 ``configuration``
     a copy of ``config/`` alone, whose plan is made in this process. Change one thing in it and load it::
 
@@ -48,6 +51,7 @@ from plan import Plan, load_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "dvc.yaml", ".dvc", ".dvcignore", "pyproject.toml")
+TARGETS = ("all", "data", "victims", "queries", "labels", "copycats", "scores", "tables")
 SCALE = """\
 scale: tiny
 comparable: false
@@ -122,16 +126,16 @@ class Run:
 
     @property
     def jobs(self) -> Counter[str]:
-        """Finished jobs by rule (the target rule, which has nothing to make, is left out)."""
+        """Finished jobs by rule (target rules, which have nothing to make, are left out)."""
         rules = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", self.output, re.MULTILINE)
-        return Counter(rule for rule in rules if rule != "all")
+        return Counter(rule for rule in rules if rule not in TARGETS)
 
     @property
     def planned(self) -> Counter[str]:
         """Jobs that were to be run, by rule, as Snakemake's table of jobs has them; also of a dry run."""
         table = re.search(r"^job +count\n-+ +-+\n(.*?)^total +\d+$", self.output, re.MULTILINE | re.DOTALL)
         lines = (line.split() for line in table[1].splitlines()) if table else ()
-        return Counter({rule: int(count) for rule, count in lines if rule != "all"})
+        return Counter({rule: int(count) for rule, count in lines if rule not in TARGETS})
 
     @property
     def errors(self) -> list[str]:
@@ -162,6 +166,20 @@ class Project:
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), *scale]
         done = subprocess.run(command, cwd=self.root, env=kept, capture_output=True, text=True, timeout=timeout)
         return Run(done.returncode, done.stdout, done.stderr)
+
+    def command(self, *arguments: str, timeout: float = 300) -> Run:
+        """Runs a program in the copy, such as ``git`` or ``dvc``; those of this environment are found first."""
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("SNAKEMAKE_")}
+        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        kept |= {f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        done = subprocess.run(arguments, cwd=self.root, env=kept, capture_output=True, text=True, timeout=timeout)
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def commit(self) -> None:
+        """Commits everything that git does not ignore."""
+        for arguments in (("add", "--all"), ("commit", "--quiet", "--allow-empty", "--message", "change")):
+            run = self.command("git", *arguments)
+            assert run.code == 0, run.output
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replaces a text that must stand exactly once in a file."""
@@ -265,3 +283,27 @@ def finished(finished_once: Project, tmp_path: Path) -> Project:
     """A copy of the pipeline after a whole run of the tiny scale."""
     shutil.copytree(finished_once.root, tmp_path / "finished", symlinks=True)
     return Project(tmp_path / "finished")
+
+
+@pytest.fixture(scope="session")
+def versioned_once(finished_once: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """``finished`` as a repository of git and DVC, after ``dvc repro``, all committed; tests take a copy."""
+    root = tmp_path_factory.mktemp("versioned") / "project"
+    shutil.copytree(finished_once.root, root, symlinks=True)
+    project = Project(root)
+    project.edit("dvc.yaml", "scale: demo", "scale: tiny")
+    for name in (".gitignore", "results/.gitignore"):
+        shutil.copy2(ROOT / name, root / name)
+    for arguments in (("git", "init", "--quiet"), ("dvc", "repro")):
+        run = project.command(*arguments)
+        assert run.code == 0, run.output
+        assert not run.jobs, run.output
+    project.commit()
+    return project
+
+
+@pytest.fixture
+def versioned(versioned_once: Project, tmp_path: Path) -> Project:
+    """A copy of the tiny scale under git and DVC, all committed."""
+    shutil.copytree(versioned_once.root, tmp_path / "versioned", symlinks=True)
+    return Project(tmp_path / "versioned")

@@ -163,19 +163,20 @@ class Provenance:
     def _take_up(self, there: list[str]) -> None:
         """Takes up what Snakemake has recorded since the last time, where the files are as it left them."""
         seen = self.state.get("records", {})
-        self.records = {key: _signature(path.stat()) for key, path in _keys(self.root / METADATA)}
+        self.records = {key: _edition(path) for key, path in _keys(self.root / METADATA)}
         new: dict[str, dict[str, dict]] = {}
-        for key, signature in self.records.items():
-            if seen.get(key) != signature:
+        for key, edition in self.records.items():
+            if seen.get(key) != edition:
                 record = _load(self.root / _record_path(METADATA, key))
-                found = self.files.stat(key)
-                if record.get("log") and found and abs(found.st_mtime - (record.get("endtime") or 0)) < 1e-5:
+                if record.get("log"):
                     new.setdefault(record["log"][0], {})[key] = record
         known = set(self.outputs())
         self.files.hash_all({*there} & {*known, *(key for records in new.values() for key in records)})
         for log, records in new.items():
             last = max(records.values(), key=lambda record: record["endtime"])
             outputs = [key for key in sorted(records) if records[key]["params"] == last["params"]]
+            if not all(self._is_as_left(key, records[key]) for key in outputs):
+                continue
             self.jobs[log] = Job(
                 last["rule"],
                 tuple(last["params"]),
@@ -184,6 +185,11 @@ class Provenance:
                 last["record_format_version"],
                 last.get("software_stack_hash"),
             )
+
+    def _is_as_left(self, path: str, record: dict) -> bool:
+        """Whether a file's time is that at which Snakemake saw it finished."""
+        found = self.files.stat(path)
+        return found is not None and abs(found.st_mtime - record["endtime"]) < 1e-5
 
     def _was(self, path: str, record: dict) -> str:
         """The sha256 that an input had when a job read it; "" where that cannot be known any more."""
@@ -289,7 +295,7 @@ class Provenance:
             checksums = {file: f"sha256:{digest}" for file, digest in job.inputs if digest}
             record = {"starttime": moment, "endtime": moment, "incomplete": False, "input_checksums": checksums}
             _save(place, json.dumps(wanted | record))
-        self.records[path] = _signature(place.stat())
+        self.records[path] = _edition(place)
 
     def _order_times(self, good: dict[str, Job]) -> None:
         """Puts what is fresh after its inputs in time, and what is stale before them.
@@ -451,6 +457,12 @@ def _keys(folder: Path) -> Iterator[tuple[str, Path]]:
         for name in names:
             with contextlib.suppress(ValueError):  # what is not a record of Snakemake's
                 yield urlsafe_b64decode(start + name).decode(), Path(place, name)
+
+
+def _edition(record: Path) -> list[int]:
+    """What changes when Snakemake writes a record anew, and stays when a folder is copied."""
+    found = record.stat()
+    return [found.st_mtime_ns, found.st_size]
 
 
 def _load(path: Path) -> dict:
