@@ -171,6 +171,7 @@ rule train_victim:
         code=victim_code("train_victim.py"),
         spec=victim_spec,
         engine=ENGINE,
+        checkpoints="results/checkpoints/victims/{victim}/{role}",
     message:
         "Training victim {wildcards.victim} ({wildcards.role})"
     script:
@@ -316,6 +317,7 @@ rule train_copycat:
     params:
         spec=training_spec,
         engine=ENGINE,
+        checkpoints="results/checkpoints/copycats/{arm}/{first}-{stop}",
     message:
         "Training copycats {wildcards.arm}, replicates {wildcards.first} to {wildcards.stop}"
     script:
