@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 PYTHON ?= python3
 UV ?= $(shell command -v uv || echo .uv/bin/uv)
 CORES ?= all
+SCALE ?= $(shell sed -n 's/^  - scale: //p' dvc.yaml)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test check report lock setup clean help
+.PHONY: demo test check report restore prune lock setup clean help
 
 demo: setup  ## the core tables of both papers, on data that ships in packages
 	snakemake --cores $(CORES)
@@ -23,6 +24,14 @@ check: setup  ## style, types and workflow lint
 
 report: demo  ## report.html: every table and figure, to open in a browser
 	snakemake --report report.html
+
+restore: setup  ## results that others have pushed; says what of them is not fresh
+	dvc pull --allow-missing
+	dvc status
+	snakemake -n --configfile config/$(SCALE).yaml
+
+prune: setup  ## list results that no scale uses any more; REMOVE=yes removes them
+	python workflow/commands/prune.py $(if $(filter yes,$(REMOVE)),--remove)
 
 lock: setup  ## resolve the environment anew
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \

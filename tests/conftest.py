@@ -50,7 +50,10 @@ import yaml
 from plan import Plan, load_plan
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "dvc.yaml", ".dvc", ".dvcignore", "pyproject.toml")
+PARTS = (
+    "Snakefile", "Makefile", "config", "workflow", "profiles", "envs", "dvc.yaml", ".dvc", ".dvcignore",
+    "pyproject.toml", "requirements.lock",
+)  # fmt: skip
 TARGETS = ("all", "data", "victims", "queries", "labels", "copycats", "scores", "tables")
 SCALE = """\
 scale: tiny
@@ -167,11 +170,12 @@ class Project:
         done = subprocess.run(command, cwd=self.root, env=kept, capture_output=True, text=True, timeout=timeout)
         return Run(done.returncode, done.stdout, done.stderr)
 
-    def command(self, *arguments: str, timeout: float = 300) -> Run:
+    def command(self, *arguments: str, timeout: float = 300, environment: dict[str, str] | None = None) -> Run:
         """Runs a program in the copy, such as ``git`` or ``dvc``; those of this environment are found first."""
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("SNAKEMAKE_")}
         kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
         kept |= {f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        kept |= environment or {}
         done = subprocess.run(arguments, cwd=self.root, env=kept, capture_output=True, text=True, timeout=timeout)
         return Run(done.returncode, done.stdout, done.stderr)
 

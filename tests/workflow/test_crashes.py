@@ -97,5 +97,5 @@ def test_a_disk_that_cannot_be_written_to_is_one_clear_line(
     assert "first: 1" in run.stdout
     assert run.code == 0, run.output
     assert "Traceback" not in run.output
-    lines = {line for line in run.errors}
+    lines = set(run.errors)
     assert any(reason in line and "results" in line for line in lines), run.output

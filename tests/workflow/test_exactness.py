@@ -163,15 +163,15 @@ EVENTS = {
     ),
     "a table added": Event(table, {"make_table": 1, "draw_figure": 1}),
     "an architecture's plug-in edited": Event(
-        edit(f"{ENTRY}/architectures/plain.py", "\ndef build", "\nEDITED = True\n\n\ndef build"),
+        edit(f"{ENTRY}/architectures/plain.py", "        centre(channels),\n", ""),
         {"train_victim": 2} | AFTER_VICTIM | BOTH_TABLES | ARMS_TABLES | COSTS,
     ),
     "a response's plug-in edited": Event(
-        edit(f"{ENTRY}/responses/top_1.py", "\ndef respond", "\nEDITED = True\n\n\ndef respond"),
+        edit(f"{ENTRY}/responses/top_1.py", "return np.eye", "return 0.9 * np.eye"),
         {"train_copycat": 2, "score_copycat": 2} | BOTH_TABLES | ARMS_TABLES | COSTS,
     ),
     "the training module edited": Event(
-        edit(f"{ENTRY}/training.py", "\ndef balanced", "\nEDITED = True\n\n\ndef balanced"),
+        edit(f"{ENTRY}/training.py", "    return 1.0\n", "    return 0.99\n"),
         {"train_victim": 2} | AFTER_VICTIM | BOTH_TABLES | ARMS_TABLES | COSTS,
     ),
     "a table's code edited": Event(
