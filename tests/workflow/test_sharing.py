@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -35,6 +36,7 @@ def clone(project: Project, to: Path) -> Project:
     """A fresh clone, with an environment."""
     done(project, "git", "clone", "--quiet", str(project.root), str(to))
     (to / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (to / ".git/info/exclude").write_text(".venv\n")
     return Project(to)
 
 
@@ -125,8 +127,7 @@ def test_after_a_restore_an_edit_runs_what_it_reaches(versioned: Project, tmp_pa
     change_budgets(fresh, "[150, 200]")
     run = fresh.command("dvc", "repro")
     assert run.jobs == Counter(NEW_ARM), run.output
-    change_budgets_back = fresh.root / "config/tiny.yaml"
-    change_budgets_back.write_text(change_budgets_back.read_text().replace("[150, 200]", "[150, 50]"))
+    fresh.edit("config/tiny.yaml", "budgets: [150, 200]", "budgets: [150, 50]")
     assert fresh.run().jobs == Counter(NEW_ARM)
 
 
@@ -138,7 +139,6 @@ def test_what_does_not_match_its_record_is_named_and_made_again(versioned: Proje
     fresh = clone(versioned, tmp_path / "clone")
     restore(fresh)
     [weights, *_] = sorted((fresh.root / "results/copycats").rglob("*.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\0\1"[:1])
     weights.write_bytes(weights.read_bytes()[:-100])
     fresh.edit("workflow/scripts/mimeo/tables/knockoff/budgets.py", "\ndef markdown", "\nEDITED = 1\n\n\ndef markdown")
     said = done(fresh, "dvc", "status")
@@ -193,13 +193,15 @@ def test_retraining_leaves_no_file_read_only_and_the_cache_whole(versioned: Proj
     assert all(before.values())
     assert NOTHING in versioned.run("-n").output
     versioned.edit("config/ingredients/recipes.yaml", "tiny-copycat: {epochs: 2", "tiny-copycat: {epochs: 3")
-    run = versioned.run()
+    # Even root is held to the files' modes here, as everybody else is.
+    held = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    run = versioned.command(*held, "snakemake", "--cores", "2", "--configfile", "config/tiny.yaml")
     assert run.code == 0, run.output
     assert run.jobs["train_copycat"] == 3
     for path in (versioned.root / "results/copycats").rglob("*.*"):
         assert path.stat().st_mode & 0o200, path
         assert not path.is_symlink()
-    assert done(versioned, "dvc", "repro").count("Finished jobid") == 7 - 7 or True
+    done(versioned, "dvc", "repro")
     after = cached(versioned)
     assert all(after.values())
     assert before.keys() <= after.keys()
@@ -211,7 +213,7 @@ def test_an_earlier_budget_comes_back_without_training(versioned: Project) -> No
     change_budgets(versioned, "[150, 200]")
     done(versioned, "dvc", "repro")
     versioned.commit()
-    listed = done(versioned, "make", "--old-file=.venv/.ready", "--old-file=setup", "prune")
+    listed = done(versioned, "make", "--old-file=.venv/.ready", "prune")
     assert "top-1-b100" in listed
     assert "REMOVE=yes" in listed
     done(versioned, "make", "--old-file=.venv/.ready", "prune", "REMOVE=yes")
@@ -235,7 +237,7 @@ def test_dvc_shows_what_an_edit_has_changed(versioned: Project) -> None:
     versioned.edit("config/tiny.yaml", "own: [100]", "own: [60]")
     done(versioned, "dvc", "repro")
     changed = json.loads(done(versioned, "dvc", "params", "diff", "--json").splitlines()[-1])
-    assert changed["config/tiny.yaml"] == {"budgets.own": {"old": [100], "new": [60]}} or changed
+    assert changed["config/tiny.yaml"] == {"budgets.own": {"old": "[100]", "new": "[60]"}}
     assert "results/copycats/" in done(versioned, "dvc", "diff")
     assert "arms" in done(versioned, "dvc", "metrics", "show")
     done(versioned, "dvc", "metrics", "diff")

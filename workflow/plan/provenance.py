@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -223,16 +224,23 @@ class Provenance:
         self._save()
 
     def artifacts(self) -> Iterator[str]:
-        """Every file in the rooms; parts of files that were never finished are cleared away after an hour."""
+        """Every file in the rooms; parts of files that were never finished are cleared away after an hour.
+
+        A read-only hard link into DVC's cache gets a content of its own: Snakemake would not replace it.
+        """
         rooms = [path for path in sorted((self.root / RESULTS).glob("*")) if path.is_dir() and path.name not in APART]
         for room in rooms:
             for folder, _, names in os.walk(room):
                 for name in names:
                     path = Path(folder, name)
-                    if not name.startswith("."):
-                        yield str(path.relative_to(self.root))
-                    elif path.lstat().st_mtime < time.time() - HOUR:
-                        path.unlink()
+                    found = path.lstat()
+                    if name.startswith("."):
+                        if found.st_mtime < time.time() - HOUR:
+                            path.unlink()
+                        continue
+                    if found.st_nlink > 1 and stat.S_ISREG(found.st_mode) and not found.st_mode & stat.S_IWUSR:
+                        _detach(path, found)
+                    yield str(path.relative_to(self.root))
 
     # --- what is what was written ----------------------------------------------------------------------------
 
@@ -360,20 +368,12 @@ def locked(root: Path) -> bool:
     return any((root / LOCKS).glob("*"))
 
 
-def unlink_from_cache(root: Path) -> None:
-    """Gives every result that is a read-only hard link into DVC's cache a content of its own.
-
-    Snakemake stops at results that it must not replace.
-    """
-    for folder, _, names in os.walk(root / RESULTS):
-        for name in names:
-            path = Path(folder, name)
-            found = path.lstat()
-            if found.st_nlink > 1 and not found.st_mode & 0o222 and not path.is_symlink():
-                copy = path.with_name(f".{name}.copy")
-                shutil.copyfile(path, copy)
-                os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
-                copy.replace(path)
+def _detach(path: Path, found: os.stat_result) -> None:
+    """Replaces a hard link by a copy that may be written, of the same time."""
+    copy = path.with_name(f".{path.name[:100]}.copy")
+    shutil.copyfile(path, copy)
+    os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
+    copy.replace(path)
 
 
 def _in_order(jobs: dict[str, Job]) -> Iterator[Job]:
