@@ -60,11 +60,7 @@ EDITS = {
         "tiny-victim: {epochs: 20",
         "tiny-victim: {epochs: 21",
     ),
-    f"{INGREDIENTS}/victims.yaml": (
-        f"{INGREDIENTS}/victims.yaml",
-        "digits-tiny: {title: Digits",
-        "digits-tiny: {title: It",
-    ),
+    f"{INGREDIENTS}/victims.yaml": (f"{INGREDIENTS}/victims.yaml", "recipe: tiny-victim}", "recipe: tiny-copycat}"),
 }
 
 
