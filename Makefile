@@ -6,15 +6,20 @@ READY := $(VENV)/.ready
 PYTHON ?= python3
 UV ?= $(shell command -v uv || echo .uv/bin/uv)
 CORES ?= all
+SCALE ?= demo
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test check report lock setup clean help
+.PHONY: demo test test-cluster check report plan lock setup clean help
 
 demo: setup  ## the core tables of both papers, on data that ships in packages
 	snakemake --cores $(CORES)
 
 test: setup  ## the tests
 	pytest
+
+test-cluster: setup  ## the tests on a real SLURM, which is installed where it is missing (Debian, as root)
+	tests/cluster/slurm.sh install
+	pytest -m cluster tests/cluster
 
 check: setup  ## style, types and workflow lint
 	ruff check . && ruff format --check . && snakefmt --check Snakefile workflow/rules
@@ -23,6 +28,9 @@ check: setup  ## style, types and workflow lint
 
 report: demo  ## report.html: every table and figure, to open in a browser
 	snakemake --report report.html
+
+plan: setup  ## what a scale will take: jobs, hours, queries and disk, by table: make plan SCALE=demo
+	@PYTHONPATH=workflow python -m plan config/$(SCALE).yaml
 
 lock: setup  ## resolve the environment anew
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
@@ -46,4 +54,4 @@ clean:  ## everything that was made, but for tables and figures
 	rm -rf .snakemake logs report.html results/[!tf]*
 
 help:
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile

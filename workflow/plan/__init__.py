@@ -6,5 +6,6 @@ numerical library, so that a plan of thousands of arms stands in seconds.
 
 from plan.arms import Arm, Plan
 from plan.config import ConfigError, load_plan
+from plan.resources import Job, Resources, load_resources
 
-__all__ = ["Arm", "ConfigError", "Plan", "load_plan"]
+__all__ = ["Arm", "ConfigError", "Job", "Plan", "Resources", "load_plan", "load_resources"]
