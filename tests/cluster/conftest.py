@@ -194,7 +194,7 @@ def submitted(
 # --- the scale on which things go wrong ---------------------------------------------------------------------------
 
 SLOW = {"late": 0.25, "cancelled": 0.1, "requeued": 0.1}  # networks, and seconds that their steps pause on the cluster
-PLUGIN = '''
+PLUGIN = """
 import os, time
 from mimeo.architectures import plain
 
@@ -207,7 +207,7 @@ def build(channels: int, size: int, classes: int, *, pause: float = 0.0):
             time.sleep(pause)
     network.register_forward_pre_hook(wait)
     return network
-'''
+"""
 
 
 def arm(network: str) -> str:

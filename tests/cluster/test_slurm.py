@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cluster.conftest import Cluster, Ended, Submitted
+    from tests.cluster.conftest import Ended, Submitted
     from tests.conftest import Project
 
 pytestmark = pytest.mark.cluster

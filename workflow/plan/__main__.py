@@ -55,6 +55,22 @@ def table(resources: Resources) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, rule, *lines))
 
 
+def report(resources: Resources) -> str:
+    """The table, between what it is of and what it is made from."""
+    plan = resources.plan
+    every = resources.data_jobs() + resources.victim_jobs() + resources.closing_jobs()
+    every += [job for name in plan.tables for job in resources.table_jobs(name)]
+    minutes, longest = max((resources.runtime(job), job.rule) for job in every)
+    memory, largest = max((resources.memory(job), job.rule) for job in every)
+    return f"""Planned for the scale {plan.name} (device: {plan.scale["device"]}), before anything runs:
+
+{table(resources)}
+
+A first attempt asks for at most {minutes:,} minutes ({longest}) and {memory:,} MB of memory ({largest}).
+Hours are those expected, then those asked of a scheduler; trainings that share a GPU ask for fewer. The figures
+come from config/cluster/resources.yaml; what trainings really took is in results/costs once they have run."""
+
+
 def main(arguments: list[str]) -> int:
     """Prints the plan of the scale named."""
     if len(arguments) != 1:
@@ -66,20 +82,8 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"Planned for the scale {plan.name} (device: {plan.scale['device']}), before anything runs:\n")
-    print(table(resources))
-    longest = max((resources.runtime(job), job.rule) for job in _jobs(resources))
-    largest = max((resources.memory(job), job.rule) for job in _jobs(resources))
-    print(f"\nA first attempt asks for at most {longest[0]:,} minutes ({longest[1]})", end=" ")
-    print(f"and {largest[0]:,} MB of memory ({largest[1]}).")
-    print("Hours are expected ones, then those asked of a scheduler; sharing a GPU makes them fewer. The figures come")
-    print("from config/cluster/resources.yaml; what trainings really took is in results/costs once they have run.")
+    print(report(resources))
     return 0
-
-
-def _jobs(resources: Resources) -> list[Job]:
-    jobs = resources.data_jobs() + resources.victim_jobs() + resources.closing_jobs()
-    return jobs + [job for name in resources.plan.tables for job in resources.table_jobs(name)]
 
 
 if __name__ == "__main__":
