@@ -46,10 +46,12 @@ localrules:
     tables,
 
 
-rule all:
-    input:
-        plan.outputs(),
-        f"results/costs/{plan.name}.csv",
+onsuccess:
+    reconcile()
+
+
+onerror:
+    reconcile()
 
 
 # One target a room of results/, for DVC and for people.
@@ -57,42 +59,52 @@ rule all:
 
 rule data:
     input:
-        [f"results/data/{d}/{s}.npy" for d, s in plan.decoded_splits()],
+        plan.targets("data"),
 
 
 rule victims:
     input:
-        [
-            f"results/victims/{v}/{role}.safetensors"
-            for v in plan.victims()
-            for role in plan.roles()
-        ],
+        plan.targets("victims"),
 
 
 rule queries:
     input:
-        plan.all_query_files(),
+        plan.targets("queries"),
 
 
 rule labels:
     input:
-        plan.all_label_shards(),
+        plan.targets("labels"),
 
 
 rule copycats:
     input:
-        [block for arm in plan.arms for block in plan.blocks(arm)],
+        plan.targets("copycats"),
 
 
 rule scores:
     input:
-        [f"results/scores/copycats/{arm}/scores.json" for arm in plan.arms],
-        [f"results/scores/victims/{v}.json" for v in plan.victims()],
+        plan.targets("scores"),
 
 
 rule tables:
     input:
-        plan.outputs(),
+        plan.targets("tables"),
+
+
+# All of them together are the default, so that a lost intermediate result is made again, and what depends on it.
+
+
+rule all:
+    default_target: True
+    input:
+        rules.data.input,
+        rules.victims.input,
+        rules.queries.input,
+        rules.labels.input,
+        rules.copycats.input,
+        rules.scores.input,
+        rules.tables.input,
 
 
 # --- data: images listed once, labelled splits decoded once ---------------------------------------------------
@@ -173,6 +185,7 @@ rule train_victim:
         code=victim_code("train_victim.py"),
         spec=victim_spec,
         engine=ENGINE,
+        checkpoints="results/checkpoints/victims/{victim}/{role}",
     message:
         "Training victim {wildcards.victim} ({wildcards.role})"
     script:
@@ -345,6 +358,7 @@ rule train_copycat:
     params:
         spec=training_spec,
         engine=ENGINE,
+        checkpoints="results/checkpoints/copycats/{arm}/{first}-{stop}",
     message:
         "Training copycats {wildcards.arm}, replicates {wildcards.first} to {wildcards.stop}"
     script:
@@ -491,8 +505,8 @@ rule collect_guards:
     """What the guards found: queries that the victim had learnt, and trainings that failed."""
     input:
         reports=[file for file in plan.all_query_files() if file.endswith(".json")],
-        arms=[f"results/scores/copycats/{arm}/scores.json" for arm in plan.arms],
-        victims=[f"results/scores/victims/{v}.json" for v in plan.victims()],
+        arms=plan.all_scores("copycats"),
+        victims=plan.all_scores("victims"),
     output:
         table="results/tables/{scale}/guards.csv",
         web=report(
@@ -516,6 +530,32 @@ rule collect_guards:
         "Collecting what the guards found"
     script:
         "workflow/scripts/collect_guards.py"
+
+
+rule collect_arms:
+    """Every arm in one table, a row each, and the headline numbers for `dvc metrics`."""
+    input:
+        arms=plan.all_scores("copycats"),
+        victims=plan.all_scores("victims"),
+    output:
+        table=report(
+            "results/tables/{scale}/arms.csv",
+            category="All arms",
+            labels={"what": "data (CSV)"},
+            caption="workflow/report/arms.rst",
+        ),
+        metrics="results/tables/{scale}/metrics.json",
+    log:
+        "logs/tables/{scale}/arms.log",
+    conda:
+        "envs/cpu.yaml"
+    params:
+        code=plan.code("collect_arms.py"),
+        headline=plan.headline(),
+    message:
+        "Collecting all arms"
+    script:
+        "workflow/scripts/collect_arms.py"
 
 
 rule collect_costs:

@@ -48,7 +48,7 @@ import yaml
 from plan import Plan, load_plan
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "dvc.yaml", "pyproject.toml")
+PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "dvc.yaml", ".dvc", ".dvcignore", "pyproject.toml")
 SCALE = """\
 scale: tiny
 comparable: false
@@ -59,6 +59,10 @@ block: 1
 twins: 1
 shard: 200
 resamples: 100
+headline: [knockoff/accuracy]
+
+budgets:
+  own: [100]
 
 tables:
   knockoff/accuracy:
@@ -72,7 +76,7 @@ tables:
         victims: [digits-tiny]
         queries: [digits-own]
         responses: [posterior]
-        budgets: [100]
+        budgets: own
         architectures: [plain]
         recipe: tiny-copycat
       - &natural {<<: *base, queries: [photographs-random], responses: [top-1], budgets: [200]}
@@ -85,6 +89,8 @@ tables:
     cells:
       - {<<: *natural, row: "{query} {budget}", budgets: [100, 200]}
     references: {column: "{dataset}"}
+
+claims: {}
 """
 ENTRIES = {
     "recipes": """
@@ -223,7 +229,7 @@ def copy_project(to: Path) -> Project:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            shutil.copytree(source, to / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, to / part, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"))
         elif source.is_file():
             shutil.copy2(source, to / part)
     project = Project(to)

@@ -2,7 +2,7 @@
 
 import itertools
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,15 +78,15 @@ class Plan:
     def _cells(self, table: dict, where: str) -> Iterator[Cell]:
         for number, block in enumerate(table["cells"]):
             at = f"{where}.cells[{number}]"
-            lists = [block[key] for key in ("victims", "queries", "responses", "budgets", "architectures")]
+            lists = [block[key] for key in ("victims", "queries", "responses", "architectures")]
+            lists.insert(3, self._budgets(block["budgets"], f"{at}.budgets"))
             for victim, query, response, budget, architecture in itertools.product(*lists):
                 transfers = [self._transfer(query, response, budget, block["recipe"], victim, at)]
                 if "then" in block:
                     then = block["then"]
+                    deeper = self._budget(then["budget"], f"{at}.then.budget")
                     transfers.append(
-                        self._transfer(
-                            then["query"], then["response"], then["budget"], then["recipe"], victim, f"{at}.then"
-                        )
+                        self._transfer(then["query"], then["response"], deeper, then["recipe"], victim, f"{at}.then")
                     )
                 self.entry("architectures", architecture, f"{at}.architectures")
                 arm = self._add(Arm(victim, architecture, tuple(transfers)))
@@ -94,6 +94,23 @@ class Plan:
                 yield Cell(
                     _fill(block["row"], titles, f"{at}.row"), _fill(block["column"], titles, f"{at}.column"), arm.path
                 )
+
+    def _budgets(self, budgets: list | str, where: str) -> list:
+        """Budgets as they stand in a cell, or those of that name."""
+        if isinstance(budgets, list):
+            return budgets
+        named = self.scale["budgets"]
+        if budgets not in named:
+            raise ConfigError(f"{where}: no budgets are called {budgets!r}{did_you_mean(budgets, named)}")
+        return named[budgets]
+
+    def _budget(self, budget: int | str, where: str) -> int | str:
+        if not isinstance(budget, str) or budget == "all":
+            return budget
+        found = self._budgets(budget, where)
+        if len(found) != 1:
+            raise ConfigError(f"{where}: {budget!r} stands for {len(found)} budgets: one is needed")
+        return found[0]
 
     def _transfer(self, query: str, response: str, budget: int | str, recipe: str, victim: str, where: str) -> Transfer:
         self.entry("recipes", recipe, f"{where}.recipe")
@@ -315,10 +332,21 @@ class Plan:
             "victims": [f"{RESULTS}/scores/victims/{victim}.json" for victim in victims],
         }
 
+    def headline(self) -> dict[str, dict[str, Any]]:
+        """The tables of which the leading metric is a headline: the metric, and arms by row and column."""
+        found = {}
+        for name in self.scale["headline"]:
+            if name not in self.tables:
+                hint = did_you_mean(name, self.tables)
+                raise ConfigError(f"{self.file}: headline: no table is called {name!r}{hint}")
+            cells = {f"{cell.row} / {cell.column}": cell.arm for cell in self.tables[name]}
+            found[name] = {"metric": self.scale["tables"][name]["metrics"][0], "cells": cells}
+        return found
+
     def claims(self) -> dict[str, dict[str, Any]]:
         """The claims with the arms they compare."""
         found = {}
-        for name, claim in self.scale.get("claims", {}).items():
+        for name, claim in self.scale["claims"].items():
             where = f"{self.file}: claims.{name}"
             entry: dict[str, Any] = {key: claim[key] for key in ("paper", "text", "metric")}
             for side in ("of", "than"):
@@ -397,6 +425,12 @@ class Plan:
         """The victim itself and its twins from other seeds."""
         return ["model", *(f"twin-{number}" for number in range(1, self.scale["twins"] + 1))]
 
+    def datasets(self) -> list[str]:
+        """The data sets in use: what victims learn and are tested on, and what they are asked."""
+        taught = [self.ingredients["victims"][victim]["dataset"] for victim in self.victims()]
+        asked = [part for arm in self.arms.values() for part in self.datasets_of(arm.last.query)]
+        return list(dict.fromkeys([*taught, *asked]))
+
     def decoded_splits(self) -> list[tuple[str, str]]:
         """Data sets and splits that victims learn and are tested on."""
         datasets = dict.fromkeys(self.ingredients["victims"][victim]["dataset"] for victim in self.victims())
@@ -420,13 +454,42 @@ class Plan:
         paper, short = table.split("/")
         return "figure" in functions(f"tables/{paper}", short)
 
+    def targets(self, room: str) -> list[str]:
+        """What is made in a room of results/; files made beside them follow by themselves.
+
+        Args:
+            room: ``data``, ``victims``, ``queries``, ``labels``, ``copycats``, ``scores`` or ``tables``.
+        """
+        rooms: dict[str, Callable[[], list[str]]] = {
+            "data": lambda: [
+                *(f"{RESULTS}/data/{dataset}/items.csv" for dataset in self.datasets()),
+                *(f"{RESULTS}/data/{dataset}/{split}.npy" for dataset, split in self.decoded_splits()),
+            ],
+            "victims": lambda: [
+                f"{RESULTS}/victims/{victim}/{role}.safetensors" for victim in self.victims() for role in self.roles()
+            ],
+            "queries": self.all_query_files,
+            "labels": self.all_label_shards,
+            "copycats": lambda: [block for arm in self.arms for block in self.blocks(arm)],
+            "scores": lambda: [*self.all_scores("copycats"), *self.all_scores("victims")],
+            "tables": lambda: [*self.outputs(), f"{RESULTS}/costs/{self.name}.csv"],
+        }
+        return rooms[room]()
+
+    def all_scores(self, kind: str) -> list[str]:
+        """The scores of every arm (``copycats``) or victim (``victims``)."""
+        if kind == "copycats":
+            return [f"{RESULTS}/scores/copycats/{arm}/scores.json" for arm in self.arms]
+        return [f"{RESULTS}/scores/victims/{victim}.json" for victim in self.victims()]
+
     def outputs(self) -> list[str]:
         """Everything that a scale shows."""
         tables, figures = f"{RESULTS}/tables/{self.name}", f"{RESULTS}/figures/{self.name}"
         files = [f"{tables}/{name}.{kind}" for name in self.tables for kind in ("csv", "md", "html")]
         files += [f"{figures}/{n}.{kind}" for n in self.tables if self.has_figure(n) for kind in ("png", "svg")]
         files += [f"{tables}/guards.{kind}" for kind in ("csv", "md", "html")]
-        if self.scale.get("claims"):
+        files += [f"{tables}/arms.csv", f"{tables}/metrics.json"]
+        if self.scale["claims"]:
             files += [f"{tables}/claims.{kind}" for kind in ("csv", "md", "html")]
         return files
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
-from plan import ConfigError, load_plan
+from plan import ConfigError, load_plan, provenance
 
 try:
     plan = load_plan(
@@ -13,6 +13,20 @@ try:
 except ConfigError as error:
     print(f"error: {error}", file=sys.stderr)
     raise SystemExit(1) from None
+
+
+def reconcile():
+    """Lets only what is still good count as fresh, and keeps what every result was made from beside it."""
+    try:
+        for note in provenance.reconcile(Path()):
+            print(f"note: {note}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if workflow.is_main_process and not provenance.locked(Path()):
+    reconcile()
 
 ENGINE = {key: plan.scale[key] for key in ("device", "threads")}
 SCORING = ENGINE | {"resamples": plan.scale["resamples"]}

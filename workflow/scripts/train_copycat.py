@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from mimeo.checkpoints import Checkpoints
 from mimeo.console import Console, job
 from mimeo.errors import MimeoError
 from mimeo.models import load_models, network, prepare_device, save_models
@@ -34,7 +35,7 @@ def targets_of(spec: dict[str, Any], order: list[str], answers: list[str]) -> np
 
 def main(
     spec: dict[str, Any], engine: dict[str, Any], first: int, stop: int, order: list[str], shards: list[str],
-    answers: list[str], parent: list[str], weights: str, log: str, record: str, say: Console,
+    answers: list[str], parent: list[str], weights: str, log: str, record: str, checkpoints: str, say: Console,
 ) -> None:  # fmt: skip
     """Writes the block's weights, a log that repeats exactly and a record that does not (cost, hardware)."""
     import torch
@@ -47,17 +48,20 @@ def main(
     fresh = network(spec["architecture"], **shape)
     before = load_models(parent[0], fresh, stop - first) if parent else None
     models, logs = {}, []
-    for replicate in range(first, stop):
-        seed = seed_of("copycat", spec["arm"], replicate)
-        torch.manual_seed(seed)
-        model = before[replicate - first] if before else fresh()
-        losses = train(
-            model, images, targets, recipe, seed, device,
-            lambda done, total: say.progress(f"copycat {spec['arm']} (replicate {replicate})", done, total),  # noqa: B023
-        )  # fmt: skip
-        say.note(f"replicate {replicate}: {len(losses)} epochs, loss {losses[-1] if losses else 'untrained'}")
-        models[replicate] = model.cpu()
-        logs.append({"replicate": replicate, "seed": seed, "losses": [repr(loss) for loss in losses]})
+    facts, files = [spec, engine, device.type, first, stop], [*order, *shards, *answers, *parent]
+    with Checkpoints(checkpoints, facts, files, cost, say) as kept:
+        for replicate in range(first, stop):
+            seed = seed_of("copycat", spec["arm"], replicate)
+            torch.manual_seed(seed)
+            model = before[replicate - first] if before else fresh()
+            losses = train(
+                model, images, targets, recipe, seed, device,
+                lambda done, total: say.progress(f"copycat {spec['arm']} (replicate {replicate})", done, total),  # noqa: B023
+                kept,
+            )  # fmt: skip
+            say.note(f"replicate {replicate}: {len(losses)} epochs, loss {losses[-1] if losses else 'untrained'}")
+            models[replicate] = model.cpu()
+            logs.append({"replicate": replicate, "seed": seed, "losses": [repr(loss) for loss in losses]})
     counts = np.bincount(targets.argmax(1), minlength=shape["classes"])
     drawn = targets.argmax(1)
     if recipe.balance and len(drawn):
@@ -66,6 +70,7 @@ def main(
     trained_on = np.bincount(drawn, minlength=shape["classes"]).tolist()
     save_json(log, {"label_counts": counts.tolist(), "trained_on": trained_on, "replicates": logs})
     save_json(record, {**cost.taken(), "replicates": stop - first, **environment(device.type)})
+    kept.remove()
 
 
 if __name__ == "__main__":
@@ -82,5 +87,6 @@ if __name__ == "__main__":
             snakemake.output.weights,
             snakemake.output.log,
             snakemake.output.record,
+            snakemake.params.checkpoints,
             console,
         )

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from mimeo.checkpoints import Checkpoints
 from mimeo.console import Console, job
 from mimeo.errors import MimeoError
 from mimeo.models import network, prepare_device, save_models
@@ -14,8 +15,8 @@ from mimeo.training import Recipe, train
 
 
 def main(
-    victim: str, role: str, spec: dict[str, Any], engine: dict[str, Any], images: str, labels: str,
-    weights: str, log: str, record: str, say: Console,
+    victim: str, role: str, code: str, spec: dict[str, Any], engine: dict[str, Any], images: str, labels: str,
+    weights: str, log: str, record: str, checkpoints: str, say: Console,
 ) -> None:  # fmt: skip
     """Writes weights, a log that repeats exactly (losses, seed) and a record that does not (cost, hardware)."""
     import torch
@@ -29,19 +30,23 @@ def main(
     seed = seed_of("victim", victim, role)
     torch.manual_seed(seed)
     model = network(spec["architecture"], **shape)()
-    losses = train(
-        model,
-        pixels,
-        np.eye(shape["classes"], dtype=np.float32)[classes],
-        Recipe(**spec["recipe"]),
-        seed,
-        device,
-        lambda done, total: say.progress(f"victim {victim} ({role})", done, total),
-    )
+    facts = [victim, role, code, spec, engine, device.type]
+    with Checkpoints(checkpoints, facts, [images, labels], cost, say) as kept:
+        losses = train(
+            model,
+            pixels,
+            np.eye(shape["classes"], dtype=np.float32)[classes],
+            Recipe(**spec["recipe"]),
+            seed,
+            device,
+            lambda done, total: say.progress(f"victim {victim} ({role})", done, total),
+            kept,
+        )
     say.note(f"loss {losses[0]:.4f} -> {losses[-1]:.4f} in {len(losses)} epochs")
     save_models(weights, {0: model})
     save_json(log, {"seed": seed, "losses": [repr(loss) for loss in losses]})
     save_json(record, {**cost.taken(), **environment(device.type)})
+    kept.remove()
 
 
 if __name__ == "__main__":
@@ -49,6 +54,7 @@ if __name__ == "__main__":
         main(
             snakemake.wildcards.victim,
             snakemake.wildcards.role,
+            snakemake.params.code,
             snakemake.params.spec,
             snakemake.params.engine,
             snakemake.input.images,
@@ -56,5 +62,6 @@ if __name__ == "__main__":
             snakemake.output.weights,
             snakemake.output.log,
             snakemake.output.record,
+            snakemake.params.checkpoints,
             console,
         )

@@ -170,6 +170,44 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
         raise MimeoError(f"{path}: not readable as safetensors: {_line(error)}") from None
 
 
+def save_sealed(path: str | Path, about: Any, tensors: Mapping[str, Any]) -> None:
+    """Writes torch tensors as ``.safetensors``; its header has something about them, as JSON, and a digest of all."""
+    from safetensors.torch import save
+
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(about)
+    with atomic(path) as file:
+        file.write(save(kept, {"about": text, "sha256": _seal(text, kept)}))
+
+
+def load_sealed(path: str | Path) -> tuple[Any, dict[str, Any]]:
+    """Reads what ``save_sealed`` wrote: what it says about the tensors, and the tensors, on the CPU.
+
+    Raises:
+        MimeoError: missing, or damaged in any bit that counts.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if header["sha256"] != _seal(header["about"], tensors):
+            raise MimeoError("content differs from its digest")
+        return json.loads(header["about"]), tensors
+    except Exception as error:  # a damaged header raises what the parser happens to raise
+        raise MimeoError(f"{path}: damaged: {_line(error)}") from None
+
+
+def _seal(text: str, tensors: Mapping[str, Any]) -> str:
+    """A digest of a text and of tensors: names, types, shapes and bytes."""
+    from safetensors.torch import save
+
+    digest = hashlib.sha256(f"{text}\0".encode())
+    digest.update(save(dict(tensors)))
+    return digest.hexdigest()
+
+
 def sha256_of(path: str | Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     with open(path, "rb") as file:

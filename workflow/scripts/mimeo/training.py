@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mimeo.augmentation import augment
+from mimeo.checkpoints import Checkpoint, Checkpoints, Place
 from mimeo.models import to_device, to_unit
 from mimeo.startup import nn, torch
 
@@ -73,17 +74,22 @@ def train(
     seed: int,
     device: torch.device,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[float]:
-    """Trains in place, from the weights the network has.
+    """Trains in place, from the weights the network has, or from where a stopped training of the same kind was.
 
     Args:
         images: uint8, N x height x width x channels; none at all leaves the network as it is.
         targets: float32, N x classes, what the victim answered (rows need not sum to one).
         seed: of every draw made here: order, augmentation, dropout.
         progress: called with (steps done, steps in all) after every epoch.
+        checkpoints: of the job; saved from time to time, at the end, and when the job is told to stop.
 
     Returns:
         mean loss of each epoch; it ends early, with a value that is not finite, where the loss diverges.
+
+    Raises:
+        MimeoError: the job was told to stop; the same call in another run goes on from there.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -101,11 +107,14 @@ def train(
     optimizer = _optimizer(network, recipe)
     # Optimizer.step as torch wraps it would import the compiler, which takes longer than most trainings here.
     update = inspect.unwrap(type(optimizer).step)
-    losses: list[float] = []
-    for epoch in range(epochs):
-        shuffled = chosen[torch.randperm(len(chosen), generator=generator)].to(device)
-        total = torch.zeros((), device=device)
-        for step in range(steps):
+    kept = Checkpoint(checkpoints, network, optimizer, generator, steps, epochs) if checkpoints else None
+    there = Place([], 0, chosen, torch.zeros((), device=device))
+    losses, done, shuffled, total = (kept.resume() if kept else None) or there
+    for epoch in range(len(losses), epochs):
+        if not done:
+            shuffled = chosen[torch.randperm(len(chosen), generator=generator)].to(device)
+            total = torch.zeros((), device=device)
+        for step in range(done, steps):
             batch = shuffled[step * recipe.batch : (step + 1) * recipe.batch]
             inputs = augment(to_unit(pixels[batch]), recipe.shift, recipe.flip, generator)
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
@@ -118,10 +127,15 @@ def train(
             with torch.no_grad():
                 update(optimizer)
             total += loss.detach()
+            if kept and kept.due():
+                kept.save(Place(losses, step + 1, shuffled, total))
+        done = 0
         losses.append(total.item() / steps)
         if not np.isfinite(losses[-1]):
             break
         progress((epoch + 1) * steps, epochs * steps)
+    if kept:
+        kept.finish(Place(losses[:-1], steps, shuffled, total))
     network.eval()
     return losses
 
