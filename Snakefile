@@ -549,6 +549,10 @@ rule collect_arms:
         "logs/tables/{scale}/arms.log",
     conda:
         "envs/cpu.yaml"
+    group:
+        together("tables")
+    resources:
+        **asks("collect_arms"),
     params:
         code=plan.code("collect_arms.py"),
         headline=plan.headline(),

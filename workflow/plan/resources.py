@@ -221,8 +221,8 @@ class Resources:
         yield Job.of("score_copycat", arm=path)
 
     def closing_jobs(self) -> list[Job]:
-        """Claims, guards and costs."""
-        rules = ("weigh_claims", "collect_guards", "collect_costs")
+        """Claims, guards, costs, and the table of all arms."""
+        rules = ("weigh_claims", "collect_guards", "collect_arms", "collect_costs")
         return [Job.of(rule, scale=self.plan.name) for rule in rules if rule != "weigh_claims" or self.plan.claims()]
 
     def arms_of(self, table: str) -> list[str]:
