@@ -73,9 +73,16 @@ def say(run: Submitted, network: str) -> str:
 # --- jobs that are stopped --------------------------------------------------------------------------------------
 
 
+def failures(run: Submitted, what: str) -> list[str]:
+    """What Snakemake reported of failed jobs whose outputs or inputs have a name in them, once a job of SLURM."""
+    reports = re.findall(r"^Error in rule \w+:(?:\n    .*)+", run.output, re.MULTILINE)
+    found = {number[1]: text for text in reports if (number := re.search(r"external_jobid: (\d+)", text))}
+    return [text for text in found.values() if what in text]
+
+
 def failed(run: Submitted, what: str) -> int:
-    """How often a job of a rule and wildcard was reported as failed."""
-    return len(re.findall(rf"^Error in rule \w+:(?:\n +.*)*?\n +output: \S*{what}\S*", run.output, re.MULTILINE))
+    """How often a job failed."""
+    return len(failures(run, what))
 
 
 def test_a_killed_job_is_retried_and_goes_on(trouble: Submitted) -> None:
@@ -118,27 +125,27 @@ def test_a_stopped_training_ends_with_the_same_weights(
 
 
 def test_too_little_memory_is_doubled(trouble: Submitted) -> None:
-    assert failed(trouble, "results/victims/digits-tiny/model") == 1
-    assert {"420M", "840M"} <= {job.memory.strip() for job in trouble.cluster.of(trouble.name)} | sizes(trouble)
+    """The first attempt is killed by SLURM, whose log is the one that says why; the second is given twice as much."""
+    [report] = failures(trouble, "results/victims/digits-tiny/model")
+    [log] = re.findall(r"(/\S+/logs/slurm/\S+\.log)", report)
+    assert "memory limit" in Path(log).read_text()
+    sizes = {job.memory for job in trouble.cluster.of(trouble.name)}
+    assert {"421M", "842M"} <= sizes, sizes
     assert (trouble.project.root / "results/victims/digits-tiny/model.safetensors").exists()
 
 
-def sizes(run: Submitted) -> set[str]:
-    return {f"{int(float(m))}M" for m in re.findall(r"mem_mb=([\d.]+)", run.output)}
-
-
 def test_a_job_that_fails_for_good_says_where_its_log_is(trouble: Submitted) -> None:
-    """The run ends with an error that names our log and SLURM's; both are there and hold the reason."""
+    """Each message names our log and SLURM's; both are there and hold the reason. The rest of the run goes on."""
     assert trouble.process.returncode == 1
-    assert failed(trouble, arm("broken")) == 3, "two retries"
-    output = trouble.output
-    [ours] = set(re.findall(rf"^ +log: (logs/copycats/{arm('broken')}\S+)", output, re.MULTILINE)) or [""]
-    theirs = [line for line in re.findall(r"(\S+/logs/slurm/\S+\.log)", output) if "broken" in line]
-    assert ours
-    assert theirs
-    assert "this network is broken" in (trouble.project.root / ours).read_text()
-    for log in {line.strip(",()") for line in theirs}:
-        assert "this network is broken" in Path(log).read_text()
+    reports = failures(trouble, arm("broken"))
+    assert len(reports) == 3, "an attempt and two retries"
+    for report in reports:
+        [line] = re.findall(r"^    log: (.*) \(check", report, re.MULTILINE)
+        ours, theirs = line.split(", ")
+        assert ours == f"logs/copycats/{arm('broken')}/{STEM}.log"
+        assert theirs.startswith(str(trouble.project.root / "logs/slurm"))
+        for log in (trouble.project.root / ours, Path(theirs)):
+            assert "this network is broken" in log.read_text()
 
 
 # --- the demo ---------------------------------------------------------------------------------------------------
@@ -182,8 +189,8 @@ def test_gpu_jobs_ask_for_one_gpu_and_see_one(demo: Submitted) -> None:
     for job in jobs:
         expected = ({"0"}, {"1"}) if job.partition == "gpu" else ({"none"},)
         assert devices[job.number] in expected, job
-    for job in demo.cluster.of(demo.name):
-        assert (job.gres == "gres:gpu:1") == (job.partition == "gpu"), job
+    for seen in demo.cluster.of(demo.name):
+        assert (seen.gres == "gres:gpu:1") == (seen.partition == "gpu"), seen
 
 
 def test_never_more_than_two_gpu_jobs_at_once(demo: Submitted) -> None:
@@ -220,15 +227,13 @@ def test_small_jobs_are_grouped(demo: Submitted) -> None:
 
 
 def test_small_trainings_share_a_gpu(demo: Submitted) -> None:
-    """Four to a job, side by side: in the job with most, they took longer together than the job did."""
-    groups: dict[str, list[float]] = {}
-    output = demo.output
-    assert "group_copycats_train_copycat" in output
-    spans = {job.number: (job.end - job.start).total_seconds() for job in demo.cluster.ended(demo.name)}
-    root = demo.project.root
-    trained = [json.loads(file.read_text())["seconds"] for file in (root / "results/copycats").rglob("*.record.json")]
-    numbers = {int(n) for n in re.findall(r"group_copycats_train_copycat/(\d+)\.log", output)}
-    assert len(numbers) <= 44 / 4 + 1
-    assert sum(trained) > 0
-    assert groups == {}
-    assert sum(trained) > sum(spans[number] for number in numbers) * 1.0, (sum(trained), spans)
+    """44 trainings are a dozen jobs with a GPU each; while two such jobs run, three or four trainings are at work."""
+    numbers = {int(number) for number in re.findall(r"group_copycats_train_copycat/(\d+)\.log", demo.output)}
+    assert 44 / 4 <= len(numbers) <= 15
+    jobs = [job for job in demo.cluster.ended(demo.name) if job.number in numbers]
+    assert {job.partition for job in jobs} == {"gpu"}
+    assert {job.cpus for job in demo.cluster.of(demo.name) if job.number in numbers} == {2}
+    ends = {file: file.stat().st_mtime for file in (demo.project.root / "results/copycats").rglob("*.record.json")}
+    spans = [(end - json.loads(file.read_text())["seconds"], end) for file, end in ends.items()]
+    at_once = max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
+    assert 3 <= at_once <= 4

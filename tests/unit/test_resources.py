@@ -96,7 +96,7 @@ def test_small_trainings_share(configuration: Configuration) -> None:
 @pytest.mark.parametrize(("images", "batch"), [(0, 4), (1, 4), (4, 4), (5, 4), (6, 4), (13, 4)])
 @pytest.mark.parametrize("least", [0, 7])
 def test_passes_are_those_of_the_training(images: int, batch: int, least: int) -> None:
-    recipe = {"epochs": 2, "batch": batch, "optimizer": "sgd", "rate": 0.0, "least_steps": least}
+    recipe: dict[str, Any] = {"epochs": 2, "batch": batch, "optimizer": "sgd", "rate": 0.0, "least_steps": least}
     pixels = np.zeros((images, 8, 8, 1), np.uint8)
     targets = np.eye(2, dtype=np.float32)[np.arange(images) % 2]
     model = network({"plugin": "plain", "parameters": {}}, size=8, channels=1, classes=2)()
