@@ -547,10 +547,10 @@ rule collect_arms:
         metrics="results/tables/{scale}/metrics.json",
     log:
         "logs/tables/{scale}/arms.log",
-    conda:
-        "envs/cpu.yaml"
     group:
         together("tables")
+    conda:
+        "envs/cpu.yaml"
     resources:
         **asks("collect_arms"),
     params:

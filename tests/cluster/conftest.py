@@ -67,6 +67,8 @@ class Ended:
 class Cluster:
     """What the cluster was seen to do, from its start to now."""
 
+    state = STATE
+
     def __init__(self) -> None:
         self.seen: list[tuple[float, list[Seen]]] = []
         self.going = True

@@ -20,7 +20,9 @@ fail() {
 
 is_there() { command -v slurmctld slurmd munged sbatch >/dev/null; }
 
-is_running() { [ -s "$STATE/$1.pid" ] && kill -0 "$(cat "$STATE/$1.pid")" 2>/dev/null; }
+is_running() { # by our note of its process number, unless that number is somebody else's by now
+	[ -s "$STATE/$1.pid" ] && [ "$(cat "/proc/$(cat "$STATE/$1.pid")/comm" 2>/dev/null)" = "$1" ]
+}
 
 wait_for() { # seconds, what, command...
 	local until=$((SECONDS + $1)) what=$2
@@ -46,7 +48,7 @@ configure() {
 	for number in $(seq 0 $((GPUS - 1))); do # a gres named gpu is only schedulable with a device file
 		[ -c "$STATE/gpu$number" ] || mknod "$STATE/gpu$number" c 1 3
 	done
-	getent hosts "$NODE" >/dev/null || echo "127.0.0.1 $NODE" >>/etc/hosts
+	getent hosts "$NODE" >/dev/null || echo "127.0.0.1 $NODE" >>/etc/hosts # its own name has to have an address
 	echo "NodeName=$NODE Name=gpu File=$STATE/gpu[0-$((GPUS - 1))]" >"$STATE/gres.conf"
 	echo "CgroupPlugin=cgroup/v1" >"$STATE/cgroup.conf" # named, so that none is looked for; no plug-in below uses it
 	cat >"$STATE/prolog" <<-PROLOG
@@ -122,7 +124,7 @@ stop() { # what this script has started, by its process number, the youngest fir
 		if is_running "$name"; then
 			pid=$(cat "$STATE/$name.pid")
 			kill "$pid"
-			for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null && sleep 0.2 || break; done
+			for _ in $(seq 50); do is_running "$name" && sleep 0.2 || break; done
 		fi
 		rm -f "$STATE/$name.pid"
 	done

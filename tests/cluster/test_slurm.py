@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cluster.conftest import Ended, Submitted
+    from tests.cluster.conftest import Cluster, Ended, Submitted
     from tests.conftest import Project
 
 pytestmark = pytest.mark.cluster
@@ -68,6 +68,13 @@ def demo(submitted: dict[str, Submitted], trouble: Submitted) -> Submitted:
 
 def say(run: Submitted, network: str) -> str:
     return (run.project.root / f"logs/copycats/{arm(network)}/{STEM}.log").read_text()
+
+
+def test_starting_twice_starts_once(cluster: Cluster) -> None:
+    notes = {file: file.read_text() for file in cluster.state.glob("*.pid")}
+    assert len(notes) == 3
+    subprocess.run([str(Path(__file__).parent / "slurm.sh"), "start"], check=True)
+    assert notes == {file: file.read_text() for file in cluster.state.glob("*.pid")}
 
 
 # --- jobs that are stopped --------------------------------------------------------------------------------------
