@@ -215,9 +215,10 @@ def test_never_more_than_two_gpu_jobs_at_once(demo: Submitted) -> None:
 
 
 def test_no_job_waits_for_what_cannot_come(demo: Submitted, trouble: Submitted) -> None:
-    """No run time beyond the partition's, no size beyond the node's."""
+    """No run time beyond the partition's, no size beyond the node's: jobs wait for their turn alone."""
     reasons = {job.reason for run in (demo, trouble) for job in run.cluster.of(run.name) if job.state == "PENDING"}
-    assert reasons <= {"None", "Resources", "Priority", "BeginTime", "Cleaning"}
+    assert "Resources" in reasons
+    assert not [reason for reason in reasons if re.search("Partition|Limit|Constraint|Config|Dependency|Held", reason)]
     assert all(minutes(job.limit) <= 60 for run in (demo, trouble) for job in run.cluster.of(run.name))
 
 
@@ -234,9 +235,10 @@ def test_small_jobs_are_grouped(demo: Submitted) -> None:
 
 
 def test_small_trainings_share_a_gpu(demo: Submitted) -> None:
-    """44 trainings are a dozen jobs with a GPU each; while two such jobs run, three or four trainings are at work."""
+    """44 trainings, of which five fine-tune another's network, are 39 / 4 jobs with a GPU each; while two such jobs run,
+    three or four trainings are at work."""
     numbers = {int(number) for number in re.findall(r"group_copycats_train_copycat/(\d+)\.log", demo.output)}
-    assert 44 / 4 <= len(numbers) <= 15
+    assert len(numbers) == 10
     jobs = [job for job in demo.cluster.ended(demo.name) if job.number in numbers]
     assert {job.partition for job in jobs} == {"gpu"}
     assert {job.cpus for job in demo.cluster.of(demo.name) if job.number in numbers} == {2}
