@@ -235,8 +235,8 @@ def test_small_jobs_are_grouped(demo: Submitted) -> None:
 
 
 def test_small_trainings_share_a_gpu(demo: Submitted) -> None:
-    """44 trainings, of which five fine-tune another's network, are 39 / 4 jobs with a GPU each; while two such jobs run,
-    three or four trainings are at work."""
+    """44 trainings, of which five fine-tune another's network, make 39 / 4 jobs with a GPU each; while two such jobs
+    run, three or four trainings are at work."""
     numbers = {int(number) for number in re.findall(r"group_copycats_train_copycat/(\d+)\.log", demo.output)}
     assert len(numbers) == 10
     jobs = [job for job in demo.cluster.ended(demo.name) if job.number in numbers]
