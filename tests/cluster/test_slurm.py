@@ -228,10 +228,10 @@ def minutes(limit: str) -> int:
 
 
 def test_small_jobs_are_grouped(demo: Submitted) -> None:
-    """137 jobs of the demo are at most 36 of SLURM's."""
+    """137 jobs of the demo are 20 of SLURM's."""
     finished = len(list((demo.project.root / "results/copycats").rglob("*.record.json")))
     assert finished == 44
-    assert len(demo.cluster.ended(demo.name)) <= 36
+    assert len(demo.cluster.ended(demo.name)) == 20
 
 
 def test_small_trainings_share_a_gpu(demo: Submitted) -> None:
