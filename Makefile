@@ -15,7 +15,7 @@ demo: setup  ## the core tables of both papers, on data that ships in packages
 	snakemake --cores $(CORES)
 
 test: setup  ## the tests
-	pytest
+	pytest -n auto --maxprocesses 4
 
 test-cluster: setup  ## the tests on a real SLURM, which is installed where it is missing (Debian, as root)
 	tests/cluster/slurm.sh install
