@@ -214,10 +214,12 @@ class Stage:
         return {
             "victim": VICTIM,
             "role": "model",
+            "code": "0",
             "spec": self.plan.victim(VICTIM),
             "engine": ENGINE,
             "images": self._in("data", "digits", "train.npy"),
             "labels": self._in("data", "digits", "train-labels.npy"),
+            "checkpoints": self._in("checkpoints"),
             "say": self.say,
         } | self._out("weights.safetensors", "log.json", "record.json")
 
@@ -253,6 +255,7 @@ class Stage:
             "shards": [self._in("queries", QUERY, f"{SPAN}.npy")],
             "answers": [self._in("labels", VICTIM, QUERY, f"{SPAN}.npy")],
             "parent": [],
+            "checkpoints": self._in("checkpoints"),
             "say": self.say,
         } | self._out("weights.safetensors", "log.json", "record.json")
 

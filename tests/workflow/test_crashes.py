@@ -27,11 +27,12 @@ def start(project: "Project") -> subprocess.Popen:
 
 
 def contents(project: "Project") -> dict[str, str]:
-    """What repeats exactly: everything but seconds, memory and dates."""
+    """What repeats exactly: everything but seconds, memory and dates, and files that were never finished."""
     found: dict[str, str] = {}
     for room in REPEATS:
         files = project.digests(f"results/{room}")
-        found |= {file: digest for file, digest in files.items() if not file.endswith(".record.json")}
+        passing = (".record.json", "/.")
+        found |= {file: digest for file, digest in files.items() if not any(part in file for part in passing)}
     return found
 
 

@@ -19,7 +19,7 @@ SHARD = "results/queries/photographs-random/0000000-0000200.npy"
 WEIGHTS = "results/copycats/digits-tiny/photographs-random/top-1-b200/plain-tiny-copycat/000-001.safetensors"
 PREDICTIONS = "results/scores/copycats/digits-tiny/photographs-random/top-1-b200/plain-tiny-copycat/predictions.npz"
 CURVE = 'row: "{query} {budget}", budgets: [100, 200]'
-REFERENCES = '    references: {column: "{dataset}"}\n\nclaims: {}'
+REFERENCES = 'budgets: [100, 200]}\n    references: {column: "{dataset}"}'
 ENTRY = "workflow/scripts/mimeo"
 
 ARMS_TABLES = {"collect_arms": 1, "collect_guards": 1}
@@ -86,10 +86,8 @@ def table(project: "Project") -> None:
     cells:
       - {<<: *natural, row: "{architecture}"}
     references: {column: "{dataset}"}
-
-claims: {}
 """
-    project.edit("config/tiny.yaml", "claims: {}\n", entry)
+    project.append("config/tiny.yaml", entry)
 
 
 def flip(file: str) -> Callable[["Project"], None]:

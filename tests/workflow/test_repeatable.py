@@ -12,8 +12,8 @@ pytestmark = pytest.mark.workflow
 
 
 def repeats(file: str) -> bool:
-    """Whether a result must repeat: all but the records of cost and the table made of them."""
-    return not file.endswith(".record.json") and not file.startswith("results/costs/")
+    """Whether a result must repeat: all but the records of cost, and what is made of them."""
+    return not file.endswith(".record.json") and not file.startswith(("results/costs/", "results/provenance/"))
 
 
 def test_one_core_and_two_give_the_same_bytes(project: "Project", finished: "Project") -> None:

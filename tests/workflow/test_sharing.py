@@ -10,11 +10,14 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Project
+if TYPE_CHECKING:
+    from tests.conftest import Project
 
 pytestmark = pytest.mark.workflow
 
@@ -25,27 +28,27 @@ NOTHING = "Nothing to be done"
 CACHE = ".dvc/cache/files/md5"
 
 
-def done(project: Project, *arguments: str, environment: dict[str, str] | None = None) -> str:
+def done(project: "Project", *arguments: str, environment: dict[str, str] | None = None) -> str:
     """Runs a program that must succeed, and returns what it printed."""
     run = project.command(*arguments, environment=environment)
     assert run.code == 0, f"{' '.join(arguments)}: {run.output}"
     return run.output
 
 
-def clone(project: Project, to: Path) -> Project:
+def clone(project: "Project", to: Path) -> "Project":
     """A fresh clone, with an environment."""
     done(project, "git", "clone", "--quiet", str(project.root), str(to))
     (to / ".venv").symlink_to(Path(sys.executable).parents[1])
     (to / ".git/info/exclude").write_text(".venv\n")
-    return Project(to)
+    return replace(project, root=to)
 
 
-def restore(project: Project, environment: dict[str, str] | None = None) -> str:
+def restore(project: "Project", environment: dict[str, str] | None = None) -> str:
     """``make restore`` without setting the environment up again."""
     return done(project, "make", "--old-file=.venv/.ready", "restore", environment=environment)
 
 
-def change_budgets(project: Project, new: str) -> None:
+def change_budgets(project: "Project", new: str) -> None:
     project.edit("config/tiny.yaml", CURVE, CURVE.replace("[100, 200]", new))
 
 
@@ -101,7 +104,7 @@ def s3(tmp_path: Path) -> Iterator[tuple[str, dict[str, str], dict[str, str]]]:
 
 @pytest.mark.parametrize("kind", ["folder", "ssh", "s3"])
 def test_a_fresh_clone_restores_everything(
-    versioned: Project, tmp_path: Path, kind: str, request: pytest.FixtureRequest
+    versioned: "Project", tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
     address, options, environment = request.getfixturevalue(kind)
     done(versioned, "dvc", "remote", "add", "--default", "store", address)
@@ -118,7 +121,7 @@ def test_a_fresh_clone_restores_everything(
     assert fresh.digests("results/copycats") == versioned.digests("results/copycats")
 
 
-def test_after_a_restore_an_edit_runs_what_it_reaches(versioned: Project, tmp_path: Path) -> None:
+def test_after_a_restore_an_edit_runs_what_it_reaches(versioned: "Project", tmp_path: Path) -> None:
     done(versioned, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     versioned.commit()
     done(versioned, "dvc", "push")
@@ -131,7 +134,7 @@ def test_after_a_restore_an_edit_runs_what_it_reaches(versioned: Project, tmp_pa
     assert fresh.run().jobs == Counter(NEW_ARM)
 
 
-def test_what_does_not_match_its_record_is_named_and_made_again(versioned: Project, tmp_path: Path) -> None:
+def test_what_does_not_match_its_record_is_named_and_made_again(versioned: "Project", tmp_path: Path) -> None:
     """A restore of which a file was lost on the way, and a clone in which code has changed."""
     done(versioned, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     versioned.commit()
@@ -150,13 +153,16 @@ def test_what_does_not_match_its_record_is_named_and_made_again(versioned: Proje
     assert run.jobs["train_victim"] == 0
 
 
-def test_two_clones_get_each_others_arms(versioned: Project, tmp_path: Path) -> None:
+def test_two_clones_get_each_others_arms(versioned: "Project", tmp_path: Path) -> None:
     done(versioned, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     versioned.commit()
     done(versioned, "dvc", "push")
     shared = tmp_path / "shared.git"
     done(versioned, "git", "clone", "--quiet", "--bare", ".", str(shared))
-    first, second = clone(Project(shared), tmp_path / "first"), clone(Project(shared), tmp_path / "second")
+    first, second = (
+        clone(replace(versioned, root=shared), tmp_path / "first"),
+        clone(replace(versioned, root=shared), tmp_path / "second"),
+    )
     budgets = ["[100, 200]"]
     for here, there, new in ((first, second, "[100, 200, 150]"), (second, first, "[100, 200, 150, 50]")):
         restore(here)
@@ -175,7 +181,7 @@ def test_two_clones_get_each_others_arms(versioned: Project, tmp_path: Path) -> 
 # --- DVC's cache ----------------------------------------------------------------------------------------------
 
 
-def cached(project: Project) -> dict[str, bool]:
+def cached(project: "Project") -> dict[str, bool]:
     """The files of DVC's cache: whether each still holds what its name says."""
     found = {}
     for path in (project.root / CACHE).rglob("*"):
@@ -186,7 +192,7 @@ def cached(project: Project) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("links", ["reflink,copy", "copy", "hardlink", "symlink"])
-def test_retraining_leaves_no_file_read_only_and_the_cache_whole(versioned: Project, links: str) -> None:
+def test_retraining_leaves_no_file_read_only_and_the_cache_whole(versioned: "Project", links: str) -> None:
     done(versioned, "dvc", "config", "--local", "cache.type", links)
     done(versioned, "dvc", "checkout", "--relink")
     before = cached(versioned)
@@ -208,7 +214,7 @@ def test_retraining_leaves_no_file_read_only_and_the_cache_whole(versioned: Proj
     assert "up to date" in done(versioned, "dvc", "repro")
 
 
-def test_an_earlier_budget_comes_back_without_training(versioned: Project) -> None:
+def test_an_earlier_budget_comes_back_without_training(versioned: "Project") -> None:
     """What was pruned here comes back from DVC's cache, with what Snakemake has to know of it."""
     change_budgets(versioned, "[150, 200]")
     done(versioned, "dvc", "repro")
@@ -233,7 +239,7 @@ def test_an_earlier_budget_comes_back_without_training(versioned: Project) -> No
 # --- what DVC shows -------------------------------------------------------------------------------------------
 
 
-def test_dvc_shows_what_an_edit_has_changed(versioned: Project) -> None:
+def test_dvc_shows_what_an_edit_has_changed(versioned: "Project") -> None:
     versioned.edit("config/tiny.yaml", "own: [100]", "own: [60]")
     done(versioned, "dvc", "repro")
     changed = json.loads(done(versioned, "dvc", "params", "diff", "--json").splitlines()[-1])
@@ -245,7 +251,7 @@ def test_dvc_shows_what_an_edit_has_changed(versioned: Project) -> None:
     assert (versioned.root / "dvc_plots/index.html").is_file()
 
 
-def test_an_experiment_on_a_budget(versioned: Project) -> None:
+def test_an_experiment_on_a_budget(versioned: "Project") -> None:
     run = versioned.command("dvc", "exp", "run", "--name", "fewer", "-S", "config/tiny.yaml:budgets.own=[60]")
     assert run.code == 0, run.output
     assert run.jobs["train_copycat"] == 1
