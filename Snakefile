@@ -144,7 +144,7 @@ rule decode_split:
         images="results/data/{dataset}/{split}.npy",
         labels="results/data/{dataset}/{split}-labels.npy",
     log:
-        "logs/data/{dataset}/{split}.log",
+        "logs/data/{dataset}/split-{split}.log",
     group:
         together("data")
     conda:

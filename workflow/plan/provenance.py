@@ -11,13 +11,15 @@ wrote, by sha256. Before Snakemake builds its graph, ``reconcile`` makes times a
 * one that is damaged, has lost a file of the same job, or is of unknown origin is marked as incomplete, which
   Snakemake never uses. Whether parameters and code are still the same, Snakemake finds from the record.
 
-Content is hashed once and again only where size, times or inode have changed.
+Content is hashed once and again only where size, times or inode have changed. Provenance may come from elsewhere: what
+it names outside the folder makes it unreadable, and nothing is ever written through a link.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -36,6 +38,9 @@ APART = ("provenance", "checkpoints")  # folders of results/ that hold no artifa
 FORMAT = 1
 HOUR = 3600
 SECOND = 10**9  # in nanoseconds
+TICK = SECOND // 50  # no file system's clock for changes is coarser on a local disk
+PART = re.compile(r"\..+\.\w{8}")  # what tempfile calls a part of a file
+NEEDED = ("rule", "input", "log", "params", "starttime", "endtime", "record_format_version", "job_hash")
 
 Inputs = tuple[tuple[str, str], ...]  # pairs of path and sha256, "" where it is not known
 
@@ -70,27 +75,38 @@ class Files:
     def __init__(self, root: Path, known: dict[str, list]) -> None:
         self.root, self.known = root, known
         self.stats: dict[str, os.stat_result | None] = {}
+        self.links: dict[str, int] = {}  # the times of those that are links
 
     def stat(self, path: str) -> os.stat_result | None:
         """Of the file, or of what a link points to; None where there is none."""
         if path not in self.stats:
+            place = f"{self.root}/{path}"
             try:
-                self.stats[path] = (self.root / path).stat()
+                found = os.lstat(place)
+                if stat.S_ISLNK(found.st_mode):
+                    self.links[path] = found.st_mtime_ns
+                    found = Path(place).stat()
+                self.stats[path] = found
             except OSError:
                 self.stats[path] = None
         return self.stats[path]
 
-    def time(self, path: str) -> int:
-        """When it was last modified, in nanoseconds: as Snakemake sees it, the later of a link and its target."""
+    def made(self, path: str) -> int:
+        """When an output was last modified, in nanoseconds, as Snakemake sees it: a link, not its target."""
         found = self.stat(path)
         assert found is not None
-        linked = (self.root / path).lstat().st_mtime_ns if (self.root / path).is_symlink() else 0
-        return max(found.st_mtime_ns, linked)
+        return self.links.get(path, found.st_mtime_ns)
+
+    def time(self, path: str) -> int:
+        """When an input was last modified, as Snakemake sees it: the later of a link and its target."""
+        found = self.stat(path)
+        assert found is not None
+        return max(found.st_mtime_ns, self.links.get(path, 0))
 
     def sha256(self, path: str) -> str | None:
-        """Of the content; None where there is no file."""
+        """Of the content; None where there is no file, but a folder or a pipe perhaps."""
         found = self.stat(path)
-        if found is None:
+        if found is None or not stat.S_ISREG(found.st_mode):
             return None
         signature = _signature(found)
         if self.known.get(path, [])[:-1] != signature:
@@ -121,27 +137,35 @@ class Provenance:
     """The provenance of the results in a folder.
 
     Attributes:
+        version: of the records that Snakemake writes now.
         jobs: by the path of their log, which names a job.
+        unreadable: the files that hold no provenance.
         notes: what a person should know, a line each.
     """
 
     root: Path
+    version: int
     jobs: dict[str, Job] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        try:
-            self.state = json.loads((self.root / STATE).read_text())
-        except (OSError, ValueError):
-            self.state = {}
-        self.files = Files(self.root, self.state.get("files", {}))
+        self.state = _load(self.root / STATE)
+        self.files = Files(self.root, dict(self.state.get("files", {})))
+        self.records: dict[str, list[int]] = {}
+        self.marked: list[str] = self.state.get("marked", [])
         self.texts: dict[str, str] = {}
-        for path in sorted((self.root / PROVENANCE).glob("*.json")):
-            self.texts[path.stem] = path.read_text(errors="replace")
+        self.unreadable: list[str] = []
+        self.changed: set[str] = set()  # rooms
+        for path in sorted((self.root / PROVENANCE).glob("[!.]*.json")):
+            self.texts[path.stem] = path.read_text(errors="replace") if path.is_file() else ""
             try:
-                self.jobs |= _jobs_of(self.texts[path.stem])
-            except (ValueError, KeyError, TypeError, AttributeError):
-                self.notes.append(f"{PROVENANCE}/{path.name}: not readable: what it stands for is made again")
+                jobs = _jobs_of(self.texts[path.stem])
+                if any(job.room != path.stem for job in jobs.values()):
+                    raise ValueError
+                self.jobs |= jobs
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                self.unreadable.append(f"{PROVENANCE}/{path.name}")
+                self.notes.append(f"{self.unreadable[-1]}: not readable: what it stands for is made again")
         digests = {room: hashlib.sha256(text.encode()).hexdigest() for room, text in self.texts.items()}
         self.foreign = {room for room, digest in digests.items() if self.state.get("rooms", {}).get(room) != digest}
 
@@ -156,7 +180,7 @@ class Provenance:
         good = self._good(there)
         self._restore_records(good)
         self._order_times(good)
-        self._save()
+        self._save_state()
         return self.notes
 
     # --- the jobs that have run since -----------------------------------------------------------------------
@@ -165,39 +189,53 @@ class Provenance:
         """Takes up what Snakemake has recorded since the last time, where the files are as it left them."""
         seen = self.state.get("records", {})
         self.records = {key: _edition(path) for key, path in _keys(self.root / METADATA)}
-        new: dict[str, dict[str, dict]] = {}
+        new: dict[tuple[str, str], dict[str, dict]] = {}
         for key, edition in self.records.items():
             if seen.get(key) != edition:
                 record = _load(self.root / _record_path(METADATA, key))
-                if record.get("log"):
-                    new.setdefault(record["log"][0], {})[key] = record
-        known = set(self.outputs())
-        self.files.hash_all({*there} & {*known, *(key for records in new.values() for key in records)})
-        for log, records in new.items():
+                if all(record.get(name) is not None for name in NEEDED) and record["log"]:  # by Snakemake, not restored
+                    new.setdefault((record["log"][0], record["rule"]), {})[key] = record
+        makers = self.outputs()
+        self.files.hash_all({*there} & {*makers, *(key for records in new.values() for key in records)})
+        for (log, _), records in new.items():
+            if not self.state and log in self.jobs:
+                continue  # it may have been taken up before: what is there must be what was written then
             last = max(records.values(), key=lambda record: record["endtime"])
             outputs = [key for key in sorted(records) if records[key]["params"] == last["params"]]
             if not all(self._is_as_left(key, records[key]) for key in outputs):
                 continue
-            self.jobs[log] = Job(
+            recorded = max(self.records[key][0] for key in outputs)
+            job = Job(
                 last["rule"],
                 tuple(last["params"]),
-                tuple((path, self._was(path, last)) for path in last["input"]),
+                tuple((path, self._was(path, last, recorded)) for path in last["input"]),
                 tuple((path, self.files.sha256(path) or "") for path in outputs),
                 last["record_format_version"],
                 last.get("software_stack_hash"),
             )
+            if _is_sound(job) and _are_plain(job.inputs):
+                self._forget({log, *(makers[path] for path in outputs if path in makers)})
+                self.jobs[log] = job
+                self.changed.add(job.room)
+        self._save_rooms()  # before any time is set, by which a record is known to be of what is there
 
     def _is_as_left(self, path: str, record: dict) -> bool:
         """Whether a file's time is that at which Snakemake saw it finished."""
         found = self.files.stat(path)
         return found is not None and abs(found.st_mtime - record["endtime"]) < 1e-5
 
-    def _was(self, path: str, record: dict) -> str:
-        """The sha256 that an input had when a job read it; "" where that cannot be known any more."""
+    def _was(self, path: str, record: dict, recorded: int) -> str:
+        """The sha256 that an input had when a job read it; "" where that cannot be known any more.
+
+        Snakemake notes what it was when the job had ended: a source edited meanwhile is not what was read.
+        """
+        found = self.files.stat(path)
+        source = not path.startswith(f"{RESULTS}/")
+        if found and source and record["starttime"] < found.st_ctime and found.st_ctime_ns <= recorded:
+            return ""
         noted = (record.get("input_checksums") or {}).get(path)
         if noted:
             return noted.removeprefix("sha256:")
-        found = self.files.stat(path)
         if found is None or found.st_mtime > record["endtime"]:
             return ""
         return self.files.sha256(path) or ""
@@ -219,28 +257,29 @@ class Provenance:
     def forget(self, paths: Iterable[str]) -> None:
         """Forgets the jobs of files that were removed."""
         makers = self.outputs()
-        for log in {makers[path] for path in paths if path in makers}:
-            del self.jobs[log]
-        self._save()
+        self._forget({makers[path] for path in paths if path in makers})
+        self._save_rooms()
+        self._save_state()
+
+    def _forget(self, logs: set[str]) -> None:
+        for log in logs & self.jobs.keys():
+            self.changed.add(self.jobs.pop(log).room)
 
     def artifacts(self) -> Iterator[str]:
         """Every file in the rooms; parts of files that were never finished are cleared away after an hour.
 
-        A read-only hard link into DVC's cache gets a content of its own: Snakemake would not replace it.
+        A read-only hard link into DVC's cache gets a content of its own: Snakemake would not replace it. In folders
+        that are links only looks are taken: what they hold may be somebody's.
         """
         rooms = [path for path in sorted((self.root / RESULTS).glob("*")) if path.is_dir() and path.name not in APART]
         for room in rooms:
-            for folder, _, names in os.walk(room):
-                for name in names:
-                    path = Path(folder, name)
-                    found = path.lstat()
-                    if name.startswith("."):
-                        if found.st_mtime < time.time() - HOUR:
-                            path.unlink()
-                        continue
-                    if found.st_nlink > 1 and stat.S_ISREG(found.st_mode) and not found.st_mode & stat.S_IWUSR:
-                        _detach(path, found)
-                    yield str(path.relative_to(self.root))
+            for entry, ours in _files(room):
+                if not entry.name.startswith("."):
+                    if ours:
+                        _detach(entry)
+                    yield RESULTS + entry.path.removeprefix(str(self.root / RESULTS))
+                elif ours and PART.fullmatch(entry.name) and os.lstat(entry).st_mtime < time.time() - HOUR:
+                    Path(entry).unlink()
 
     # --- what is what was written ----------------------------------------------------------------------------
 
@@ -252,8 +291,8 @@ class Provenance:
             if all(found[path] == digest for path, digest in job.outputs):
                 good[log] = job
             else:
-                wrong += [path for path, digest in found.items() if digest]
-                damaged += [path for path, digest in job.outputs if found[path] not in (None, digest)]
+                wrong += [path for path in found if self.files.stat(path)]
+                damaged += [path for path, digest in job.outputs if self.files.stat(path) and found[path] != digest]
         known = self.outputs()
         unknown = [path for path in there if path not in known]
         self._mark([*wrong, *unknown], [path for job in good.values() for path, _ in job.outputs], damaged)
@@ -263,11 +302,12 @@ class Provenance:
 
     def _mark(self, bad: list[str], good: list[str], damaged: list[str]) -> None:
         """Marks files as incomplete for Snakemake, and takes the mark from those that are not."""
+        (self.root / INCOMPLETE).mkdir(parents=True, exist_ok=True)  # Snakemake takes records without it for old ones
         marks = {key for key, _ in _keys(self.root / INCOMPLETE)}
-        self.interrupted = marks - set(self.state.get("marked", []))  # by Snakemake: a job that was killed
+        self.interrupted = marks - set(self.marked)  # by Snakemake: a job that was killed
         self._note("not what was written", [path for path in damaged if path not in self.interrupted])
         for path in marks.intersection(good):
-            (self.root / _record_path(INCOMPLETE, path)).unlink()
+            (self.root / _record_path(INCOMPLETE, path)).unlink(missing_ok=True)
         for path in set(bad) - marks:
             _save(self.root / _record_path(INCOMPLETE, path), '{"external_jobid": null}')
         self.marked = sorted(set(bad) - self.interrupted)
@@ -282,31 +322,36 @@ class Provenance:
 
     def _restore_records(self, good: dict[str, Job]) -> None:
         seen = self.state.get("records", {})
+        everywhere = self.state.get("version") != self.version
         for log, job in good.items():
             for path, _ in job.outputs:
-                if job.room in self.foreign or path not in self.records or seen.get(path) != self.records[path]:
+                if everywhere or job.room in self.foreign or seen.get(path, 0) != self.records.get(path):
                     self._restore_record(path, log, job)
 
     def _restore_record(self, path: str, log: str, job: Job) -> None:
         place = self.root / _record_path(METADATA, path)
-        wanted = {
+        wanted: dict[str, Any] = {
             "rule": job.rule,
             "input": [file for file, _ in job.inputs],
             "params": list(job.params),
             "log": [log],
-            "record_format_version": job.version,
             "software_stack_hash": job.software,
         }
+        checksums = {file: f"sha256:{digest}" for file, digest in job.inputs if digest}
         there = _load(place)
-        if {key: there.get(key) for key in wanted} != wanted:
-            moment = self.files.time(path) / SECOND
-            checksums = {file: f"sha256:{digest}" for file, digest in job.inputs if digest}
-            record = {"starttime": moment, "endtime": moment, "incomplete": False, "input_checksums": checksums}
-            _save(place, json.dumps(wanted | record))
+        noted, version = there.get("input_checksums") or {}, there.get("record_format_version") or 0
+        if (
+            {key: there.get(key) for key in wanted} != wanted
+            or not noted.items() <= checksums.items()
+            or version < self.version  # Snakemake would not look at its parameters
+        ):
+            moment = self.files.made(path) / SECOND
+            wanted |= {"record_format_version": max(job.version, self.version), "input_checksums": checksums}
+            _save(place, json.dumps(wanted | {"starttime": moment, "endtime": moment, "incomplete": False}))
         self.records[path] = _edition(place)
 
     def _order_times(self, good: dict[str, Job]) -> None:
-        """Puts what is fresh after its inputs in time, and what is stale before them.
+        """Puts what is fresh after its inputs in time, but not in the future, and what is stale before them.
 
         Snakemake looks at the content of an input only where it is newer than the output and not large.
         """
@@ -316,13 +361,13 @@ class Provenance:
             outputs = [path for path, _ in job.outputs]
             if job.inputs not in newest:
                 newest[job.inputs] = self._newest(job.inputs)
-            latest, oldest = newest[job.inputs], min(map(self.files.time, outputs))
+            latest, times = newest[job.inputs], [self.files.made(path) for path in outputs]
             if latest is None:
                 changed = [path for path, digest in job.inputs if self.files.sha256(path) not in (None, digest)]
                 first = min((self.files.time(path) for path in changed), default=0)
-                if changed and oldest >= first:
+                if changed and min(times) > first - SECOND:
                     self.files.set_time(outputs[0], first - SECOND)
-            elif latest > oldest:
+            elif latest > min(times) or max(times) > max(now, latest):
                 for path in outputs:
                     self.files.set_time(path, max(now, latest))
 
@@ -334,33 +379,37 @@ class Provenance:
 
     # --- on disk ---------------------------------------------------------------------------------------------
 
-    def _save(self) -> None:
-        rooms: dict[str, dict[str, Job]] = {}
-        for log, job in sorted(self.jobs.items()):
-            rooms.setdefault(job.room, {})[log] = job
-        for room, jobs in rooms.items():
-            text = _text_of(jobs)
-            if text != self.texts.get(room):
-                _save(self.root / PROVENANCE / f"{room}.json", text)
-                self.texts[room] = text
+    def _save_rooms(self) -> None:
+        for room in sorted(self.changed):
+            self.texts[room] = _text_of({log: job for log, job in sorted(self.jobs.items()) if job.room == room})
+            _save(self.root / PROVENANCE / f"{room}.json", self.texts[room])
+        self.changed.clear()
+
+    def _save_state(self) -> None:
         state = {
             "files": {path: self.files.known[path] for path in self.files.stats if path in self.files.known},
             "records": self.records,
             "rooms": {room: hashlib.sha256(text.encode()).hexdigest() for room, text in self.texts.items()},
             "marked": self.marked,
+            "version": self.version,
         }
-        text = json.dumps(state)
         if state != self.state:
-            _save(self.root / STATE, text)
+            time.sleep(TICK / SECOND)  # so that whatever is changed from now on has a later time
+            _save(self.root / STATE, json.dumps(state))
+            self.state = state
 
 
-def reconcile(root: Path) -> list[str]:
+def reconcile(root: Path, version: int) -> list[str]:
     """Makes Snakemake's times and records agree with the content of the results in a folder.
+
+    Args:
+        root: the folder.
+        version: of the records that Snakemake writes now.
 
     Returns:
         what a person should know, a line each.
     """
-    return Provenance(root).reconcile()
+    return Provenance(root, version).reconcile()
 
 
 def locked(root: Path) -> bool:
@@ -368,34 +417,47 @@ def locked(root: Path) -> bool:
     return any((root / LOCKS).glob("*"))
 
 
-def _detach(path: Path, found: os.stat_result) -> None:
-    """Replaces a hard link by a copy that may be written, of the same time."""
-    copy = path.with_name(f".{path.name[:100]}.copy")
-    shutil.copyfile(path, copy)
-    os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
-    copy.replace(path)
+def _files(room: Path) -> Iterator[tuple[os.DirEntry, bool]]:
+    """The files below a folder, each once, and whether no link leads to them from there."""
+    todo, seen = [(room, True)], set()
+    while todo:
+        folder, ours = todo.pop()
+        found = folder.stat()
+        if (found.st_dev, found.st_ino) not in seen:
+            seen.add((found.st_dev, found.st_ino))
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+                if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry).is_dir()):
+                    todo.append((folder / entry.name, ours and not entry.is_symlink()))
+                else:
+                    yield entry, ours
+
+
+def _detach(entry: os.DirEntry) -> None:
+    """Replaces a read-only hard link by a copy that may be written, of the same time."""
+    found = entry.stat(follow_symlinks=False)
+    if found.st_nlink > 1 and stat.S_ISREG(found.st_mode) and not found.st_mode & stat.S_IWUSR:
+        with _whole(Path(entry.path)) as copy:
+            shutil.copyfile(entry.path, copy)
+            os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _in_order(jobs: dict[str, Job]) -> Iterator[Job]:
     """Each job after those whose outputs it reads."""
     makers = {path: log for log, job in jobs.items() for path, _ in job.outputs}
-    sources: dict[Inputs, list[str]] = {}
-    done: set[str] = set()
-    for first in jobs:
-        todo = [first]
-        while todo:
-            log = todo[-1]
+    sources: dict[Inputs, set[str]] = {}
+    seen: set[str] = set()
+    todo = [(log, False) for log in jobs]
+    while todo:
+        log, ready = todo.pop()
+        if ready:
+            yield jobs[log]
+        elif log not in seen:
+            seen.add(log)
             inputs = jobs[log].inputs
             if inputs not in sources:
-                sources[inputs] = sorted({makers[path] for path, _ in inputs if path in makers})
-            before = [source for source in sources[inputs] if source not in done]
-            if log in done or not before:
-                todo.pop()
-                if log not in done:
-                    done.add(log)
-                    yield jobs[log]
-            else:
-                todo += before
+                sources[inputs] = {makers[path] for path, _ in inputs if path in makers}
+            todo.append((log, True))
+            todo += [(source, False) for source in sources[inputs] - seen]
 
 
 def _text_of(jobs: dict[str, Job]) -> str:
@@ -430,7 +492,7 @@ def _jobs_of(text: str) -> dict[str, Job]:
     if content["format"] != FORMAT:
         raise ValueError
     inputs = {name: tuple((path, digest) for path, digest in pairs) for name, pairs in content["inputs"].items()}
-    return {
+    jobs = {
         log: Job(
             entry["rule"],
             tuple(entry["params"]),
@@ -441,27 +503,56 @@ def _jobs_of(text: str) -> dict[str, Job]:
         )
         for log, entry in content["jobs"].items()
     }
+    outputs = [path for job in jobs.values() for path, _ in job.outputs]
+    if len(outputs) > len(set(outputs)) or not all(map(_is_sound, jobs.values())):
+        raise ValueError
+    if not _are_plain({pair for pairs in inputs.values() for pair in pairs}):
+        raise ValueError
+    return jobs
+
+
+def _are_plain(files: Iterable[tuple[str, str]]) -> bool:
+    """Whether they are pairs of a path below the folder, without detours, and a sha256."""
+    return all(
+        isinstance(path, str)
+        and isinstance(digest, str)
+        and path.isprintable()
+        and not {"", ".", ".."}.intersection(path.split("/"))
+        for path, digest in files
+    )
+
+
+def _is_sound(job: Job) -> bool:
+    """Whether it is a job as Snakemake knows them, and all that it writes lies in one room."""
+    texts = (job.rule, job.software or "", *job.params)
+    if not _are_plain(job.outputs) or not all(isinstance(text, str) for text in texts):
+        return False
+    rooms = {tuple(path.split("/", 2)[:-1]) for path, _ in job.outputs}
+    known = all(len(room) == 2 and room[0] == RESULTS and room[1] not in APART for room in rooms)
+    return len(rooms) == 1 and known and isinstance(job.version, int)
 
 
 def _record_path(folder: str, key: str) -> Path:
     """Where Snakemake keeps a file's record: the name is the path in base64, in pieces where it is long."""
-    name = urlsafe_b64encode(key.encode()).decode()
+    name = urlsafe_b64encode(key.encode(errors="surrogateescape")).decode()
     pieces = [name[start : start + 254] for start in range(0, len(name), 254)]
     return Path(folder, *(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
 
 
-def _keys(folder: Path) -> Iterator[tuple[str, Path]]:
+def _keys(folder: Path) -> Iterator[tuple[str, str]]:
     """The files with a record in a folder of Snakemake's, each with the record's path."""
     for place, _, names in os.walk(folder):
         start = "".join(part.removeprefix("@") for part in Path(place).relative_to(folder).parts)
         for name in names:
-            with contextlib.suppress(ValueError):  # what is not a record of Snakemake's
-                yield urlsafe_b64decode(start + name).decode(), Path(place, name)
+            if not name.startswith("."):
+                with contextlib.suppress(ValueError):  # what is not a record of Snakemake's
+                    key = urlsafe_b64decode(start + name).decode(errors="surrogateescape")
+                    yield key, f"{place}/{name}"
 
 
-def _edition(record: Path) -> list[int]:
+def _edition(record: str | Path) -> list[int]:
     """What changes when Snakemake writes a record anew, and stays when a folder is copied."""
-    found = record.stat()
+    found = os.lstat(record)
     return [found.st_mtime_ns, found.st_size]
 
 
@@ -474,14 +565,22 @@ def _load(path: Path) -> dict:
 
 
 def _save(path: Path, text: str) -> None:
-    """Writes a file under its name only when it is whole, and never through a link."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    with _whole(path) as part:
+        part.write_text(text)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file that gets its name only when it is whole; a link of that name is replaced, never written through."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part.")
+    os.close(handle)
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        yield Path(name)
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, name):
+            error.filename = str(path)  # a write that fails does not say to what
         raise

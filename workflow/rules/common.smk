@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from snakemake.persistence import RECORD_FORMAT_VERSION
+
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from plan import ConfigError, load_plan, provenance
 
@@ -18,7 +20,7 @@ except ConfigError as error:
 def reconcile():
     """Lets only what is still good count as fresh, and keeps what every result was made from beside it."""
     try:
-        for note in provenance.reconcile(Path()):
+        for note in provenance.reconcile(Path(), RECORD_FORMAT_VERSION):
             print(f"note: {note}", file=sys.stderr)
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
