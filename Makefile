@@ -9,13 +9,17 @@ CORES ?= all
 SCALE ?= $(shell sed -n 's/^  - scale: //p' dvc.yaml)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test check report restore prune lock setup clean help
+.PHONY: demo test test-cluster check report plan restore prune lock setup clean help
 
 demo: setup  ## the core tables of both papers, on data that ships in packages
 	snakemake --cores $(CORES)
 
 test: setup  ## the tests
-	pytest
+	pytest -n auto --maxprocesses 4
+
+test-cluster: setup  ## the tests on a real SLURM, which is installed where it is missing (Debian, as root)
+	tests/cluster/slurm.sh install
+	pytest -m cluster tests/cluster
 
 check: setup  ## style, types and workflow lint
 	ruff check . && ruff format --check . && snakefmt --check Snakefile workflow/rules
@@ -32,6 +36,9 @@ restore: setup  ## results that others have pushed; says what of them is not fre
 
 prune: setup  ## list results that no scale uses any more; REMOVE=yes removes them
 	python workflow/commands/prune.py $(if $(filter yes,$(REMOVE)),--remove)
+
+plan: setup  ## what a scale will take: jobs, hours, queries and disk, by table: make plan SCALE=demo
+	@PYTHONPATH=workflow python -m plan config/$(SCALE).yaml
 
 lock: setup  ## resolve the environment anew
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
@@ -55,4 +62,4 @@ clean:  ## everything that was made, but for tables and figures
 	rm -rf .snakemake logs report.html results/[!tf]*
 
 help:
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile

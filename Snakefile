@@ -15,6 +15,7 @@ if not workflow.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -119,8 +120,12 @@ rule list_images:
         manifest="results/data/{dataset}/manifest.json",
     log:
         "logs/data/{dataset}/items.log",
+    group:
+        together("data")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("list_images"),
     params:
         code=dataset_code("list_images.py"),
         spec=dataset_spec,
@@ -140,8 +145,12 @@ rule decode_split:
         labels="results/data/{dataset}/{split}-labels.npy",
     log:
         "logs/data/{dataset}/{split}.log",
+    group:
+        together("data")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("decode_split"),
     params:
         code=dataset_code("decode_split.py"),
         spec=lambda w: plan.decoding(w.dataset),
@@ -165,8 +174,13 @@ rule train_victim:
         record="results/victims/{victim}/{role}.record.json",
     log:
         "logs/victims/{victim}/{role}.log",
+    group:
+        together("victims", "train_victim")
     conda:
         "envs/torch.yaml"
+    threads: needs.threads("train_victim")
+    resources:
+        **asks("train_victim"),
     params:
         code=victim_code("train_victim.py"),
         spec=victim_spec,
@@ -193,8 +207,13 @@ rule score_victim:
         answers="results/scores/victims/{victim}.npz",
     log:
         "logs/scores/victims/{victim}.log",
+    group:
+        together("references")
     conda:
         "envs/torch.yaml"
+    threads: needs.threads("score_victim")
+    resources:
+        **asks("score_victim"),
     params:
         code=victim_code("score_victim.py"),
         spec=victim_spec,
@@ -216,8 +235,12 @@ rule order_pool:
         order="results/queries/{query}/order.npz",
     log:
         "logs/queries/{query}/order.log",
+    group:
+        together("data")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("order_pool"),
     params:
         code=lambda w: plan.code(
             "order_pool.py", ("strategies", plan.entry("queries", w.query)["strategy"])
@@ -241,8 +264,12 @@ rule decode_queries:
         shard="results/queries/{query}/{start}-{stop}.npy",
     log:
         "logs/queries/{query}/{start}-{stop}.log",
+    group:
+        together("queries")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("decode_queries"),
     params:
         code=pool_code("decode_queries.py"),
         parts=lambda w: [plan.decoding(dataset) for dataset in pool(w)],
@@ -264,8 +291,12 @@ rule check_leaks:
         report="results/queries/{query}/{start}-{stop}.leaks-{dataset}.json",
     log:
         "logs/queries/{query}/{start}-{stop}.leaks-{dataset}.log",
+    group:
+        together("queries")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("check_leaks"),
     params:
         code=plan.code("check_leaks.py"),
     message:
@@ -287,8 +318,13 @@ rule ask_victim:
         answers="results/labels/{victim}/{query}/{start}-{stop}.npy",
     log:
         "logs/labels/{victim}/{query}/{start}-{stop}.log",
+    group:
+        together("answers")
     conda:
         "envs/torch.yaml"
+    threads: needs.threads("ask_victim")
+    resources:
+        **asks("ask_victim"),
     params:
         code=victim_code("ask_victim.py"),
         spec=victim_spec,
@@ -312,8 +348,13 @@ rule train_copycat:
         record="results/copycats/{arm}/{first}-{stop}.record.json",
     log:
         "logs/copycats/{arm}/{first}-{stop}.log",
+    group:
+        together("copycats", "train_copycat")
     conda:
         "envs/torch.yaml"
+    threads: needs.threads("train_copycat")
+    resources:
+        **asks("train_copycat"),
     params:
         spec=training_spec,
         engine=ENGINE,
@@ -333,8 +374,13 @@ rule score_copycat:
         predictions="results/scores/copycats/{arm}/predictions.npz",
     log:
         "logs/scores/copycats/{arm}.log",
+    group:
+        together("scores")
     conda:
         "envs/torch.yaml"
+    threads: needs.threads("score_copycat")
+    resources:
+        **asks("score_copycat"),
     params:
         spec=scoring_spec,
         engine=SCORING,
@@ -371,8 +417,12 @@ rule make_table:
         text="results/tables/{scale}/{paper}/{table}.md",
     log:
         "logs/tables/{scale}/{paper}/{table}.log",
+    group:
+        together("tables")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("make_table"),
     params:
         code=lambda w: plan.code("make_table.py", (f"tables/{w.paper}", w.table)),
         spec=lambda w: plan.table(f"{w.paper}/{w.table}"),
@@ -397,8 +447,12 @@ rule draw_figure:
         svg="results/figures/{scale}/{paper}/{table}.svg",
     log:
         "logs/figures/{scale}/{paper}/{table}.log",
+    group:
+        together("tables")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("draw_figure"),
     params:
         code=lambda w: plan.code("draw_figure.py", (f"tables/{w.paper}", w.table)),
         spec=lambda w: plan.table(f"{w.paper}/{w.table}"),
@@ -430,8 +484,12 @@ rule weigh_claims:
         text="results/tables/{scale}/claims.md",
     log:
         "logs/tables/{scale}/claims.log",
+    group:
+        together("tables")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("weigh_claims"),
     params:
         code=plan.code("weigh_claims.py"),
         claims=plan.claims(),
@@ -460,8 +518,12 @@ rule collect_guards:
         text="results/tables/{scale}/guards.md",
     log:
         "logs/tables/{scale}/guards.log",
+    group:
+        together("tables")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("collect_guards"),
     params:
         code=plan.code("collect_guards.py"),
     message:
@@ -485,8 +547,12 @@ rule collect_arms:
         metrics="results/tables/{scale}/metrics.json",
     log:
         "logs/tables/{scale}/arms.log",
+    group:
+        together("tables")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("collect_arms"),
     params:
         code=plan.code("collect_arms.py"),
         headline=plan.headline(),
@@ -509,8 +575,12 @@ rule collect_costs:
         ),
     log:
         "logs/costs/{scale}.log",
+    group:
+        together("tables")
     conda:
         "envs/cpu.yaml"
+    resources:
+        **asks("collect_costs"),
     params:
         code=plan.code("collect_costs.py"),
         names=list(plan.records()),

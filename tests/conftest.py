@@ -40,6 +40,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,12 @@ def configuration(tmp_path: Path) -> Configuration:
     """A copy of the configuration."""
     shutil.copytree(ROOT / "config", tmp_path / "configured" / "config")
     return Configuration(tmp_path / "configured")
+
+
+@pytest.fixture(scope="session")
+def copied() -> Callable[[Path], Project]:
+    """The function that copies the pipeline to a folder, for fixtures that outlive a test."""
+    return copy_project
 
 
 @pytest.fixture

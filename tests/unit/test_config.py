@@ -129,10 +129,10 @@ def test_schema_describes(place: str) -> None:
 
 
 def test_schema_definitions_are_used() -> None:
-    """Every definition is a kind of ingredients, the scale, or referred to; every reference is defined."""
+    """Every definition is a kind of ingredients, the scale, what jobs ask for, or referred to; and the other way."""
     named = {target for part in SCHEMA.values() for target in references(part)}
     assert named <= set(SCHEMA)
-    assert set(SCHEMA) - named == {*KINDS, "scale"}
+    assert set(SCHEMA) - named == {*KINDS, "scale", "resources"}
 
 
 def test_schema_refuses_unknown_keys_everywhere() -> None:

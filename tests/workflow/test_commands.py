@@ -1,4 +1,4 @@
-"""Every command in the README is run here, in a copy of the project whose demo is the tiny scale."""
+"""Every command in the README and in docs/cluster.md is run here, in a copy whose demo is the tiny scale."""
 
 import os
 import re
@@ -19,10 +19,14 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
-def commands() -> list[str]:
-    """The lines of the README's shell blocks, without comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+CLUSTER = "# needs a cluster"
+
+
+def commands(file: str = "README.md") -> list[str]:
+    """The lines of a document's shell blocks, without comments, but for those marked as needing a cluster."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / file).read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if CLUSTER not in line]
+    lines = [line.partition("#")[0].strip() for line in lines]
     return [line for line in lines if line]
 
 
@@ -42,7 +46,7 @@ def newcomer(finished: "Project") -> Path:
     (root / ".venv/.ready").touch()
     (root / ".gitignore").write_text(".venv/\n.snakemake/\nlogs/\n")
     (root / "results/.gitignore").write_text((ROOT / "results/.gitignore").read_text())
-    for command in (["git", "init", "-q"], ["git", "add", "-A"], [str(BIN / "dvc"), "init", "-q"]):
+    for command in (["git", "init", "-q"], ["git", "add", "-A"], [str(BIN / "dvc"), "init", "-q", "-f"]):
         subprocess.run(command, cwd=root, check=True)
     return root
 
@@ -88,3 +92,10 @@ def test_make_sets_up_once(newcomer: Path) -> None:
     printed = shell("make demo", newcomer)
     assert "uv" not in printed
     assert "Nothing to be done" in shell("make demo", newcomer)
+
+
+def test_every_command_of_the_cluster_document(newcomer: Path) -> None:
+    found = commands("docs/cluster.md")
+    assert found == ["make plan SCALE=demo"]
+    printed = shell(found[0], newcomer)
+    assert "| knockoff/budgets | 2 |" in printed

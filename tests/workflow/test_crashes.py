@@ -28,7 +28,7 @@ def start(project: "Project") -> subprocess.Popen:
 
 def contents(project: "Project") -> dict[str, str]:
     """What repeats exactly: everything but seconds, memory and dates."""
-    found = {}
+    found: dict[str, str] = {}
     for room in REPEATS:
         files = project.digests(f"results/{room}")
         found |= {file: digest for file, digest in files.items() if not file.endswith(".record.json")}

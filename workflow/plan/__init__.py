@@ -7,5 +7,6 @@ numerical library, so that a plan of thousands of arms stands in seconds.
 from plan import provenance
 from plan.arms import Arm, Plan
 from plan.config import ConfigError, load_plan
+from plan.resources import Job, Resources, load_resources
 
-__all__ = ["Arm", "ConfigError", "Plan", "load_plan", "provenance"]
+__all__ = ["Arm", "ConfigError", "Job", "Plan", "Resources", "load_plan", "load_resources", "provenance"]

@@ -99,12 +99,12 @@ def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
         read_yaml(Path(file))
     scale_file = files[-1] if files else "configuration"
     schema = read_yaml(root / "config" / "schema.yaml")
-    _validate(config, schema, "scale", scale_file)
+    validate(config, schema, "scale", scale_file)
     ingredients = {}
     for kind in KINDS:
         path = root / "config" / "ingredients" / f"{kind}.yaml"
         ingredients[kind] = read_yaml(path)
-        _validate(ingredients[kind], schema, kind, _short(path, root))
+        validate(ingredients[kind], schema, kind, _short(path, root))
         # Entries that share an anchor share an object: each gets its own before defaults are filled in.
         ingredients[kind] = {name: copy.deepcopy(entry) for name, entry in ingredients[kind].items()}
         for name, entry in ingredients[kind].items():
@@ -125,7 +125,7 @@ def _short(path: Path, root: Path) -> str:
     return str(path.relative_to(root))
 
 
-def _validate(content: dict, schema: dict, part: str, file: str) -> None:
+def validate(content: dict, schema: dict, part: str, file: str) -> None:
     """Checks content against a part of the schema; the message names the deepest key."""
     validator = STRICT({"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]})
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
