@@ -67,6 +67,7 @@ twins: 1
 shard: 200
 resamples: 100
 headline: [knockoff/accuracy]
+claims: {}
 
 budgets:
   own: [100]
@@ -96,8 +97,6 @@ tables:
     cells:
       - {<<: *natural, row: "{query} {budget}", budgets: [100, 200]}
     references: {column: "{dataset}"}
-
-claims: {}
 """
 ENTRIES = {
     "recipes": """

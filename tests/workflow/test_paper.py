@@ -64,7 +64,7 @@ def test_a_folder_is_a_pool(finished: "Project", tmp_path: Path, monkeypatch: py
     finished.append(
         "config/ingredients/queries.yaml", "\nshots-random: {title: Shots, images: [shots/pool], strategy: random}\n"
     )
-    finished.edit("config/tiny.yaml", "\nclaims: {}", f"{CELLS}\nclaims: {{}}")
+    finished.append("config/tiny.yaml", CELLS)
     monkeypatch.setenv("MIMEO_DATA", str(tmp_path / "data"))
     run = finished.run()
     assert run.code == 0, run.output
