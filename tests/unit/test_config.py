@@ -258,6 +258,9 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
         DATASETS,
         ["fonts.classes[", "'string'"],
     ),
+    "no number of classes": ([(DATASETS, ("fonts", "classes"), 0)], DATASETS, ["fonts.classes", "0"]),
+    "number of classes with a point": ([(DATASETS, ("fonts", "classes"), 2.5)], DATASETS, ["fonts.classes", "2.5"]),
+    "download that is none": ([(DATASETS, ("fonts", "download"), -1)], DATASETS, ["fonts.download", "-1"]),
     "list for a mapping": ([(DEMO, ACCURACY, [])], DEMO, ["tables.knockoff/accuracy"]),
     "no table": ([(DEMO, ("tables",), {})], DEMO, ["tables"]),
     "no cell": ([(DEMO, (*ACCURACY, "cells"), [])], DEMO, ["knockoff/accuracy.cells"]),
@@ -400,6 +403,17 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
         DEMO,
         ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
     ),
+    "original labels of as many classes": (
+        [(DATASETS, ("fonts", "classes"), 10)],
+        DEMO,
+        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+    ),
+    "original labels by number alone": (
+        [(DATASETS, ("fonts", "classes"), 10), (DATASETS, ("digits", "classes"), 10)],
+        DEMO,
+        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+    ),
+    "victim of one class": ([(DATASETS, ("digits", "classes"), 1)], VICTIMS, ["digits-plain.dataset", "classes"]),
     "original labels of photographs": (
         [(DEMO, (*MAIN, "cells", 0, "queries"), ["photographs-random"])],
         DEMO,

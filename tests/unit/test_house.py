@@ -165,9 +165,9 @@ def test_no_configuration_is_read(file: Path) -> None:
 SURROUNDINGS = {"time", "datetime", "platform", "subprocess", "resource", "socket", "getpass", "locale"}
 
 
-@every([file for file in MODULES if file.name != "records.py"])
+@every([file for file in MODULES if file not in (PACKAGE / "records.py", PACKAGE / "outside.py")])
 def test_records_alone_looks_around(file: Path) -> None:
-    """Clock, machine, git and environment are looked at in one module."""
+    """Clock, machine, git and environment are looked at in one module; where data lie, in another."""
     assert not top(imports(file)) & SURROUNDINGS
     assert not re.search(r"\bos\.(environ|getenv|uname|getlogin|cpu_count)\b", ast.unparse(tree(file)))
     if "os" in top(imports(file)):
@@ -178,6 +178,15 @@ def test_records_alone_looks_around(file: Path) -> None:
 def test_stages_do_not_look_around(file: Path) -> None:
     """Stages take cost and environment from the records' module."""
     assert not top(imports(file)) & (SURROUNDINGS | {"os"})
+
+
+def test_outside_says_where_data_lie() -> None:
+    """That module looks at one variable, and only the stages that list or decode images import it."""
+    code = ast.unparse(tree(PACKAGE / "outside.py"))
+    assert re.findall(r"os\.\w+", code) == ["os.environ"]
+    assert re.findall(r"MIMEO_\w+", code.rsplit("def ", 1)[1].partition('"""')[2].partition('"""')[2]) == ["MIMEO_DATA"]
+    users = {file.stem for file in STAGES if "mimeo/outside.py" in closure(file.name)}
+    assert users == {"list_images", "decode_split", "decode_queries"}
 
 
 def test_records_looks_around() -> None:

@@ -283,6 +283,29 @@ def test_untrained_arms_ask_nothing() -> None:
     assert plan.all_label_shards() == []
 
 
+def test_classes_by_number() -> None:
+    """A number stands for as many names; labels of one data set are its own whether or not their names are known."""
+    ingredients = copy.deepcopy(INGREDIENTS)
+    ingredients["datasets"]["signs"]["classes"] = 2
+    block = BLOCK | {"queries": ["own"], "responses": ["original"], "budgets": [70]}
+    plan = Plan(planned(block).scale, ingredients)
+    assert plan.shape("reader") == planned(block).shape("reader") == {"size": 8, "channels": 1, "classes": 2}
+    assert plan.training(next(iter(plan.arms))) == planned(block).training(next(iter(plan.arms)))
+
+
+def test_committed_files_of_a_data_set() -> None:
+    """A split file is named like the plug-in, or by a parameter; where there is none, nothing is needed."""
+    plan = planned()
+    entry = plan.ingredients["datasets"]["signs"]
+    assert plan.dataset_files("signs", "splits", "csv") == []
+    entry["plugin"] = "digits"
+    assert plan.dataset_files("signs", "splits", "csv") == ["workflow/scripts/mimeo/datasets/splits/digits.csv"]
+    assert plan.dataset_files("signs", "checksums", "sha256")
+    entry["plugin"], entry["parameters"] = "folder", {"folder": "signs", "split_file": "digits"}
+    assert plan.dataset_files("signs", "splits", "csv") == ["workflow/scripts/mimeo/datasets/splits/digits.csv"]
+    assert plan.dataset_files("signs", "checksums", "sha256") == []
+
+
 def test_original_labels_ask_nothing() -> None:
     """Where the labels come with the pool the victim is not asked, but the images are checked for leaks."""
     plan = planned({"queries": ["own"], "responses": ["original"], "budgets": [70]})

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.workflow
 
-COLLECTED = {"collect_costs": 1, "collect_guards": 1}
+COLLECTED = {"collect_arms": 1, "collect_costs": 1, "collect_guards": 1}
 MIMEO = "workflow/scripts/mimeo"
 DATASET = '''"""Stripes of random width and direction: images that no camera took."""
 

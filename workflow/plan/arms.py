@@ -121,7 +121,8 @@ class Plan:
             source = self.ingredients["datasets"][part]
             if (source["size"], source["channels"]) != (dataset["size"], dataset["channels"]):
                 raise ConfigError(f"{where}: images of {query} are not of the size that {victim} takes")
-            if shown["labels"] == "pool" and source["classes"] != dataset["classes"]:
+            taught = self.entry("victims", victim)["dataset"]
+            if shown["labels"] == "pool" and not _same_classes(part, source["classes"], taught, dataset["classes"]):
                 raise ConfigError(f"{where}: {query} has no original labels of {victim}'s classes")
         pool = self.pool_size(query)
         if budget == "all":
@@ -225,7 +226,7 @@ class Plan:
     def shape(self, victim: str) -> dict[str, int]:
         """Size, channels and classes of a victim's images."""
         dataset = self.dataset_of(victim)
-        return {"size": dataset["size"], "channels": dataset["channels"], "classes": len(dataset["classes"])}
+        return {"size": dataset["size"], "channels": dataset["channels"], "classes": class_count(dataset)}
 
     def decoding(self, dataset: str) -> dict[str, Any]:
         """What decodes a data set's images, and to what."""
@@ -507,8 +508,13 @@ class Plan:
         return digest(*closure(script, *(plugin_file(kind, name) for kind, name in plugins)))
 
     def dataset_files(self, dataset: str, folder: str, kind: str) -> list[str]:
-        """The committed file that goes with a data set's plug-in (split, checksums), where there is one."""
-        file = f"mimeo/datasets/{folder}/{self.ingredients['datasets'][dataset]['plugin']}.{kind}"
+        """The committed file that goes with a data set (split, checksums), where there is one.
+
+        It is named like the plug-in, or by a parameter ``split_file``.
+        """
+        entry = self.ingredients["datasets"][dataset]
+        name = entry["parameters"].get("split_file") if folder == "splits" else None
+        file = f"mimeo/datasets/{folder}/{name or entry['plugin']}.{kind}"
         return [f"workflow/scripts/{file}"] if (SCRIPTS / file).is_file() else []
 
     def architecture_plugin(self, architecture: str) -> tuple[str, str]:
@@ -526,6 +532,17 @@ def refer(kind: str, name: str, ingredients: dict[str, dict], where: str) -> dic
         hint = did_you_mean(name, ingredients[kind])
         raise ConfigError(f"{where}: {name!r} has no entry in config/ingredients/{kind}.yaml{hint}")
     return ingredients[kind][name]
+
+
+def class_count(dataset: dict) -> int:
+    """How many classes a data set's entry declares, by number or by name."""
+    classes = dataset["classes"]
+    return classes if isinstance(classes, int) else len(classes)
+
+
+def _same_classes(one: str, its_classes: list | int, other: str, others_classes: list | int) -> bool:
+    """Whether labels of one data set are those of another: equal names, which a mere number does not tell."""
+    return one == other or (isinstance(its_classes, list) and its_classes == others_classes)
 
 
 def _fill(template: str, titles: dict[str, Any], where: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from plan.arms import Plan, refer
+from plan.arms import Plan, class_count, refer
 from plan.errors import ConfigError, did_you_mean
 from plan.sources import check_parameters, functions, has_plugin
 
@@ -171,7 +171,7 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
         for split in ("train", "test"):
             if split not in dataset["splits"]:
                 raise ConfigError(f"{where}.dataset: {entry['dataset']} has no split {split!r}")
-        if len(dataset["classes"]) < 2:
+        if class_count(dataset) < 2:
             raise ConfigError(f"{where}.dataset: {entry['dataset']} has no classes to learn")
 
 

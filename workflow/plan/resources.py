@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plan.arms import Arm, Plan, refer
+from plan.arms import Arm, Plan, class_count, refer
 from plan.config import read_yaml, validate
 
 FILE = Path("config") / "cluster" / "resources.yaml"
@@ -152,7 +152,7 @@ class Resources:
 
     def _answering(self, architecture: str, dataset: str, images: int, networks: int) -> Load:
         seconds = networks * images / (FORWARD * self._speed(architecture, dataset))
-        answers = networks * images * len(self._dataset(dataset)["classes"]) * 4
+        answers = networks * images * class_count(self._dataset(dataset)) * 4
         weights = networks * self._network(architecture)["weights"] * MEGA
         return Load(seconds, images * self._pixels(dataset), answers / 2, weights + answers)
 

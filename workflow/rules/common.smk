@@ -36,8 +36,8 @@ SCORING = ENGINE | {"resamples": plan.scale["resamples"]}
 
 def dataset_spec(wildcards):
     entry = plan.entry("datasets", wildcards.dataset)
-    keys = ("plugin", "parameters", "splits", "classes")
-    return {key: entry[key] for key in keys}
+    keys = ("plugin", "parameters", "splits", "classes", "obtain")
+    return {key: entry[key] for key in keys if key in entry}
 
 
 def dataset_code(script):

@@ -7,6 +7,7 @@ import numpy as np
 from mimeo.console import job
 from mimeo.errors import MimeoError
 from mimeo.items import load_items, take
+from mimeo.outside import data_folder
 from mimeo.plugins import load
 from mimeo.store import load_arrays, save_array
 
@@ -25,7 +26,7 @@ def main(parts: list[dict[str, Any]], start: int, stop: int, order: str, items: 
         if len(mine) and row[mine].max() >= len(columns["name"]):
             raise MimeoError(f"{path}: lists {len(columns['name'])} images, {order} names more")
         chosen = take(columns, row[mine])
-        images[mine] = load("datasets", spec["plugin"]).read(None, chosen, size, channels)
+        images[mine] = load("datasets", spec["plugin"]).read(data_folder(), chosen, size, channels)
     save_array(shard, images)
 
 

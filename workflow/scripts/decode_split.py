@@ -5,6 +5,7 @@ from typing import Any
 from mimeo.console import job
 from mimeo.errors import MimeoError
 from mimeo.items import check_classes, load_items, rows_of, take
+from mimeo.outside import data_folder
 from mimeo.plugins import load
 from mimeo.store import load_json, save_array
 
@@ -16,7 +17,7 @@ def main(dataset: str, split: str, spec: dict[str, Any], items: str, manifest: s
     check_classes(dataset, split, chosen["label"], declared["classes"])
     if len(chosen["name"]) != declared["splits"].get(split):
         raise MimeoError(f"{items}: {len(chosen['name'])} images of split {split!r}, its manifest says otherwise")
-    pixels = load("datasets", spec["plugin"]).read(None, chosen, spec["size"], spec["channels"])
+    pixels = load("datasets", spec["plugin"]).read(data_folder(), chosen, spec["size"], spec["channels"])
     expected = (len(chosen["name"]), spec["size"], spec["size"], spec["channels"])
     if pixels.shape != expected:
         raise MimeoError(f"{dataset}: decoded to shape {pixels.shape}, expected {expected}")

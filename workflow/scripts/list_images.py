@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from mimeo.console import job
+from mimeo.datasets import Index, Missing
 from mimeo.errors import MimeoError
 from mimeo.items import check_items, save_items
+from mimeo.outside import data_folder
 from mimeo.plugins import load
 from mimeo.store import save_json, sha256_of
 
@@ -31,14 +33,31 @@ def check_sources(dataset: str, paths: list[Path], checksums: Path) -> None:
             )
 
 
+def listed(dataset: str, spec: dict[str, Any]) -> Index:
+    """What the data set's plug-in lists.
+
+    Raises:
+        MimeoError: the data are not there; with what to fetch, and where from.
+    """
+    try:
+        return load("datasets", spec["plugin"]).index(data_folder(), spec["splits"], **spec["parameters"])
+    except Missing as error:
+        obtain = " ".join(spec.get("obtain", "its entry does not say where it comes from").split())
+        raise MimeoError(f"{dataset}: {error}. To get it: {obtain}") from None
+
+
 def main(dataset: str, spec: dict[str, Any], checksums: list[str], items: str, manifest: str) -> None:
     """Runs the data set's plug-in and holds what it finds against what is declared: hashes, classes, sizes."""
-    index = load("datasets", spec["plugin"]).index(None, spec["splits"], **spec["parameters"])
+    index = listed(dataset, spec)
     for path in checksums:
         check_sources(dataset, [source for source, _ in index.sources], Path(path))
     check_items(dataset, index.columns, index.classes)
-    if list(index.classes) != spec["classes"]:
-        raise MimeoError(f"{dataset}: classes are {list(index.classes)}, the configuration says {spec['classes']}")
+    declared = spec["classes"]
+    if isinstance(declared, int):
+        if len(index.classes) != declared:
+            raise MimeoError(f"{dataset}: {len(index.classes)} classes are there, the configuration says {declared}")
+    elif list(index.classes) != declared:
+        raise MimeoError(f"{dataset}: classes are {list(index.classes)}, the configuration says {declared}")
     names, counts = np.unique(index.columns["split"], return_counts=True)
     found = dict(zip(names.tolist(), counts.tolist(), strict=True))
     for split, count in spec["splits"].items():
@@ -50,7 +69,8 @@ def main(dataset: str, spec: dict[str, Any], checksums: list[str], items: str, m
     sources = [
         {"file": Path(path).name, "sha256": sha256_of(path), "licence": licence} for path, licence in index.sources
     ]
-    save_json(manifest, {"dataset": dataset, "classes": list(index.classes), "splits": found, "sources": sources})
+    facts = {"dataset": dataset, "classes": list(index.classes), "splits": found, "sources": sources}
+    save_json(manifest, facts | ({"summary": index.summary} if index.summary else {}))
 
 
 if __name__ == "__main__":

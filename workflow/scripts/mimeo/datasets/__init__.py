@@ -1,17 +1,19 @@
 """What a data set is. A plug-in ``datasets/{name}.py`` holds two functions:
 
 ``index(source, splits, *, ...) -> Index``
-    lists every image without decoding one. ``source`` is the folder that holds the files (None for data that
-    ships in a package); ``splits`` says how many images each split is declared to have, which generated data
-    sets make; keyword-only arguments are the plug-in's own parameters.
+    lists every image without decoding one. ``source`` is this machine's folder of data sets (the variable
+    MIMEO_DATA; None where it is not set), which data that ships in a package needs not; ``splits`` says how many
+    images each split is declared to have, which generated data sets make; keyword-only arguments are the plug-in's
+    own parameters. What ``read`` has to know of them is a column.
 ``read(source, items, size, channels) -> array``
     decodes the listed images: uint8, N x size x size x channels, in the order of ``items``.
 
-The split is a column of names, never an index draw over whatever happens to lie on disk.
+The split is a column of names, never an index draw over whatever happens to lie on disk. A committed split file is
+``datasets/splits/{name}.csv``, named like the plug-in or by a parameter ``split_file``.
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,10 @@ import numpy as np
 from mimeo.errors import MimeoError
 
 UNKNOWN = -1
+
+
+class Missing(MimeoError):
+    """The data set is not on this machine; what to fetch, its entry says."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,13 @@ class Index:
             UNKNOWN) among them; others are the plug-in's own: labels of a hierarchy, where to decode from.
         classes: class names in the order of their index; empty where the images have no class.
         sources: the files that the images come from, each with its licence.
+        summary: what the manifest says of files too many to be named and hashed.
     """
 
     columns: dict[str, np.ndarray]
     classes: tuple[str, ...] = ()
     sources: tuple[tuple[Path, str], ...] = ()
+    summary: dict[str, int | str] = field(default_factory=dict)
 
 
 def read_split(path: Path) -> dict[str, str]:
