@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.workflow
 
-KILLS = 30
+KILLS = 12
 REPEATS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables", "figures")
 
 
