@@ -69,9 +69,6 @@ resamples: 100
 headline: [knockoff/accuracy]
 claims: {}
 
-budgets:
-  own: [100]
-
 tables:
   knockoff/accuracy:
     title: Accuracy by query set
@@ -255,6 +252,7 @@ def copy_project(to: Path) -> Project:
             shutil.copy2(source, to / part)
     project = Project(to)
     (to / "config" / "tiny.yaml").write_text(SCALE)
+    project.append("config/ingredients/budgets.yaml", "\ntiny:\n  own: [100]\n")
     for kind, entries in ENTRIES.items():
         project.append(f"config/ingredients/{kind}.yaml", entries)
     return project

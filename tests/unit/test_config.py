@@ -44,8 +44,8 @@ def test_every_scale_loads(configuration: Configuration, scale: str) -> None:
 
 
 def test_every_ingredient_file_is_read() -> None:
-    """The files of config/ingredients are the kinds that the plan knows, and each has entries."""
-    assert {path.stem for path in (CONFIG / "ingredients").iterdir()} == set(KINDS)
+    """The files of config/ingredients are the kinds that the plan knows and the budgets, and each has entries."""
+    assert {path.stem for path in (CONFIG / "ingredients").iterdir()} == {*KINDS, "budgets"}
     for kind in KINDS:
         assert read_yaml(CONFIG / "ingredients" / f"{kind}.yaml"), kind
 
@@ -129,10 +129,10 @@ def test_schema_describes(place: str) -> None:
 
 
 def test_schema_definitions_are_used() -> None:
-    """Every definition is a kind of ingredients, the scale, what jobs ask for, or referred to; and the other way."""
+    """Every definition is of a file, or referred to; and the other way."""
     named = {target for part in SCHEMA.values() for target in references(part)}
     assert named <= set(SCHEMA)
-    assert set(SCHEMA) - named == {*KINDS, "scale", "resources"}
+    assert set(SCHEMA) - named == {*KINDS, "named_budgets", "scale", "resources"}
 
 
 def test_schema_refuses_unknown_keys_everywhere() -> None:

@@ -446,6 +446,8 @@ def test_claims_name_arms() -> None:
 def test_outputs(configuration: Configuration) -> None:
     """A scale shows a CSV and a text for each table, both pictures where its plug-in draws, and its claims."""
     configuration.change("demo.yaml", ("scale",), "trial")
+    named = configuration.read("ingredients/budgets.yaml")
+    configuration.write("ingredients/budgets.yaml", {"trial": named["demo"]})
     plan = configuration.plan()
     shown = set(plan.outputs())
     for table in plan.tables:

@@ -240,10 +240,10 @@ def test_an_earlier_budget_comes_back_without_training(versioned: "Project") -> 
 
 
 def test_dvc_shows_what_an_edit_has_changed(versioned: "Project") -> None:
-    versioned.edit("config/tiny.yaml", "own: [100]", "own: [60]")
+    versioned.edit("config/ingredients/budgets.yaml", "own: [100]", "own: [60]")
     done(versioned, "dvc", "repro")
     changed = json.loads(done(versioned, "dvc", "params", "diff", "--json").splitlines()[-1])
-    assert changed["config/tiny.yaml"] == {"budgets.own": {"old": "[100]", "new": "[60]"}}
+    assert changed == {"config/ingredients/budgets.yaml": {"tiny.own": {"old": "[100]", "new": "[60]"}}}
     assert "results/copycats/" in done(versioned, "dvc", "diff")
     assert "arms" in done(versioned, "dvc", "metrics", "show")
     done(versioned, "dvc", "metrics", "diff")
@@ -252,9 +252,11 @@ def test_dvc_shows_what_an_edit_has_changed(versioned: "Project") -> None:
 
 
 def test_an_experiment_on_a_budget(versioned: "Project") -> None:
-    run = versioned.command("dvc", "exp", "run", "--name", "fewer", "-S", "config/tiny.yaml:budgets.own=[60]")
+    run = versioned.command(
+        "dvc", "exp", "run", "--name", "fewer", "-S", "config/ingredients/budgets.yaml:tiny.own=[60]"
+    )
     assert run.code == 0, run.output
     assert run.jobs["train_copycat"] == 1
     shown = done(versioned, "dvc", "exp", "show", "--md")
     assert "fewer" in shown
-    assert "budgets.own" in shown
+    assert "tiny.own" in shown

@@ -40,7 +40,7 @@ EDITS = {
     "shard": (SCALE, "shard: 200", "shard: 100"),
     "resamples": (SCALE, "resamples: 100", "resamples: 200"),
     "headline": (SCALE, "headline: [knockoff/accuracy]", "headline: []"),
-    "budgets": (SCALE, "own: [100]", "own: [201]"),
+    "config/ingredients/budgets.yaml": ("config/ingredients/budgets.yaml", "own: [100]", "own: [201]"),
     "tables": (SCALE, "queries: [digits-own]", "queries: [fonts-random]"),
     "claims": (SCALE, "claims: {}\n", CLAIM),
     f"{INGREDIENTS}/datasets.yaml": (f"{INGREDIENTS}/datasets.yaml", "title: Digits", "title: Numerals"),
@@ -76,6 +76,7 @@ def directly(output: str) -> set[str]:
 @pytest.mark.parametrize("key", EDITS)
 def test_a_stage_knows_every_parameter_that_its_jobs_depend_on(finished: "Project", key: str) -> None:
     file, old, new = EDITS[key]
+    finished.append("config/ingredients/budgets.yaml", "\nother: {own: [100]}\n")
     if old:
         finished.edit(file, old, new)
     else:

@@ -100,6 +100,9 @@ def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
     scale_file = files[-1] if files else "configuration"
     schema = read_yaml(root / "config" / "schema.yaml")
     validate(config, schema, "scale", scale_file)
+    budgets = read_yaml(root / "config" / "ingredients" / "budgets.yaml")
+    validate(budgets, schema, "named_budgets", "config/ingredients/budgets.yaml")
+    config = {**config, "budgets": budgets.get(config["scale"], {})}
     ingredients = {}
     for kind in KINDS:
         path = root / "config" / "ingredients" / f"{kind}.yaml"
