@@ -36,6 +36,7 @@ def newcomer(finished: "Project") -> Path:
     root = finished.root
     tiny = (root / "config/tiny.yaml").read_text().replace("scale: tiny", "scale: demo")
     (root / "config/demo.yaml").write_text(tiny)
+    finished.edit("config/ingredients/budgets.yaml", "\ndemo:\n", "\ndemo:\n  own: [100]\n")
     for name in ("Makefile", "requirements.lock", ".dvcignore"):
         shutil.copy(ROOT / name, root)
     (root / "tests").mkdir()

@@ -40,7 +40,7 @@ EDITS = {
     "shard": (SCALE, "shard: 200", "shard: 100"),
     "resamples": (SCALE, "resamples: 100", "resamples: 200"),
     "headline": (SCALE, "headline: [knockoff/accuracy]", "headline: []"),
-    "config/ingredients/budgets.yaml": ("config/ingredients/budgets.yaml", "own: [100]", "own: [201]"),
+    "config/ingredients/budgets.yaml": ("config/ingredients/budgets.yaml", "  own: [100]", "  own: [201]"),
     "tables": (SCALE, "queries: [digits-own]", "queries: [fonts-random]"),
     "claims": (SCALE, "claims: {}\n", CLAIM),
     f"{INGREDIENTS}/datasets.yaml": (f"{INGREDIENTS}/datasets.yaml", "title: Digits", "title: Numerals"),
