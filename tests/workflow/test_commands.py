@@ -97,6 +97,8 @@ def test_make_sets_up_once(newcomer: Path) -> None:
 
 def test_every_command_of_the_cluster_document(newcomer: Path) -> None:
     found = commands("docs/cluster.md")
-    assert found == ["make plan SCALE=demo"]
-    printed = shell(found[0], newcomer)
-    assert "| knockoff/budgets | 2 |" in printed
+    assert found == ["make plan SCALE=demo", "make plan SCALE=paper"]
+    demo, paper = (shell(command, newcomer) for command in found)
+    assert "| knockoff/budgets | 2 |" in demo
+    assert "| knockoff/accuracy | 16 | 107 | 96.0 |" in paper
+    assert "| copycat/main | 26 | 1,187 | 362.2 |" in paper
