@@ -247,7 +247,9 @@ def copy_project(to: Path) -> Project:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            shutil.copytree(source, to / part, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local"))
+            shutil.copytree(
+                source, to / part, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+            )
         elif source.is_file():
             shutil.copy2(source, to / part)
     project = Project(to)
