@@ -161,11 +161,9 @@ class Project:
             timeout: in seconds, after which the run is killed and the test fails.
         """
         scale = ["--configfile", configfile] if configfile else []
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("SNAKEMAKE_")}
         # Targets come first: --configfile takes every word that follows it.
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), *scale]
-        done = subprocess.run(command, cwd=self.root, env=kept, capture_output=True, text=True, timeout=timeout)
-        return Run(done.returncode, done.stdout, done.stderr)
+        return self.command(*command, timeout=timeout)
 
     def command(self, *arguments: str, timeout: float = 300, environment: dict[str, str] | None = None) -> Run:
         """Runs a program in the copy, such as ``git`` or ``dvc``; those of this environment are found first."""
@@ -198,6 +196,13 @@ class Project:
         """Every file below a folder, with the sha256 of its content."""
         files = sorted(path for path in (self.root / under).rglob("*") if path.is_file())
         return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    def repeating(self) -> dict[str, str]:
+        """``digests`` of what must come out the same each time: all but the records of cost, and what is made of
+        them."""
+        passing = ("results/costs/", "results/provenance/")
+        kept = ((file, digest) for file, digest in self.digests().items() if not file.startswith(passing))
+        return {file: digest for file, digest in kept if not file.endswith(".record.json")}
 
 
 @dataclass(frozen=True)

@@ -142,11 +142,11 @@ def test_published_cells_are_measured(plan: Plan, table: str, lacking: set[str])
 
 def test_no_training_needs_what_a_machine_says(plan: Plan) -> None:
     """What decides a result has no word of where images lie or where they come from."""
-    known = str([plan.training(arm) for arm in plan.arms] + [plan.decoding(name) for name in plan.datasets()])
+    known = str([plan.training(arm) for arm in plan.arms] + [plan.decoding(name) for name in plan.datasets(plan.arms)])
     assert "MIMEO" not in known and "tar" not in known and "folder': '" not in known
 
 
 def test_every_folder_says_what_to_get(plan: Plan) -> None:
     """Who lacks the images is told what to fetch."""
-    for name in plan.datasets():
+    for name in plan.datasets(plan.arms):
         assert len(plan.ingredients["datasets"][name]["obtain"]) > 40, name

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.workflow
 
 KILLS = 12
-REPEATS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables", "figures")
 
 
 def start(project: "Project") -> subprocess.Popen:
@@ -27,13 +26,8 @@ def start(project: "Project") -> subprocess.Popen:
 
 
 def contents(project: "Project") -> dict[str, str]:
-    """What repeats exactly: everything but seconds, memory and dates, and files that were never finished."""
-    found: dict[str, str] = {}
-    for room in REPEATS:
-        files = project.digests(f"results/{room}")
-        passing = (".record.json", "/.")
-        found |= {file: digest for file, digest in files.items() if not any(part in file for part in passing)}
-    return found
+    """What must come out the same, but for files that were never finished."""
+    return {file: digest for file, digest in project.repeating().items() if "/." not in file}
 
 
 def test_killed_again_and_again_it_ends_with_the_same_bytes(project: "Project", finished_once: "Project") -> None:

@@ -11,15 +11,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.workflow
 
 
-def repeats(file: str) -> bool:
-    """Whether a result must repeat: all but the records of cost, and what is made of them."""
-    return not file.endswith(".record.json") and not file.startswith(("results/costs/", "results/provenance/"))
-
-
 def test_one_core_and_two_give_the_same_bytes(project: "Project", finished: "Project") -> None:
     run = project.run(cores=1)
     assert run.code == 0, run.output
-    ours, theirs = ({f: d for f, d in p.digests().items() if repeats(f)} for p in (project, finished))
+    ours, theirs = project.repeating(), finished.repeating()
     kinds = {Path(file).suffix for file in ours}
     assert {".safetensors", ".npy", ".npz", ".csv", ".md", ".html", ".png", ".svg", ".json"} <= kinds
     assert ours == theirs

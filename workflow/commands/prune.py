@@ -12,10 +12,9 @@ from snakemake.persistence import RECORD_FORMAT_VERSION
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from plan import ConfigError, load_plan
+from plan.arms import ROOMS
 from plan.config import read_yaml
 from plan.provenance import Provenance, locked
-
-ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
 
 
 def unused(root: Path, provenance: Provenance) -> list[str]:
@@ -29,7 +28,6 @@ def unused(root: Path, provenance: Provenance) -> list[str]:
         if file.name != "schema.yaml":
             plan = load_plan(root, read_yaml(file), [str(file)])
             targets.update(path for room in ROOMS for path in plan.targets(room))
-            targets.update(path.rpartition("/")[0] + "/order.npz" for path in plan.targets("queries"))
     if not targets:
         raise ConfigError("config/: no scale, by which to know what is used")
     if provenance.unreadable:

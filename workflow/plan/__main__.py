@@ -39,17 +39,13 @@ def size(megabytes: float) -> str:
     return f"{megabytes / 1000:,.1f} GB" if megabytes >= 1000 else f"{max(megabytes, 0.1):,.1f} MB"
 
 
-def table(resources: Resources) -> str:
+def table(resources: Resources, every: list[Job]) -> str:
     """Markdown: a line for what all tables share, a line a table, and a sum that counts everything once."""
     plan = resources.plan
     shared = {"data and query sets": resources.data_jobs(), "victims and twins": resources.victim_jobs()}
-    every = {job: None for jobs in shared.values() for job in jobs}
     lines = [row(resources, name, [], jobs, downloads=False) for name, jobs in shared.items()]
     for name in plan.tables:
-        jobs = resources.table_jobs(name)
-        lines.append(row(resources, name, resources.arms_of(name), jobs))
-        every |= dict.fromkeys(jobs)
-    every |= dict.fromkeys(resources.closing_jobs())
+        lines.append(row(resources, name, resources.arms_of(name), resources.table_jobs(name)))
     lines.append(row(resources, "**all, each once**", list(plan.arms), every))
     rule = [":--", *["--:"] * (len(HEADER) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, rule, *lines))
@@ -57,14 +53,12 @@ def table(resources: Resources) -> str:
 
 def report(resources: Resources) -> str:
     """The table, between what it is of and what it is made from."""
-    plan = resources.plan
-    every = resources.data_jobs() + resources.victim_jobs() + resources.closing_jobs()
-    every += [job for name in plan.tables for job in resources.table_jobs(name)]
+    plan, every = resources.plan, resources.all_jobs()
     minutes, longest = max((resources.runtime(job), job.rule) for job in every)
     memory, largest = max((resources.memory(job), job.rule) for job in every)
     return f"""Planned for the scale {plan.name} (device: {plan.scale["device"]}), before anything runs:
 
-{table(resources)}
+{table(resources, every)}
 
 A first attempt asks for at most {minutes:,} minutes ({longest}) and {memory:,} MB of memory ({largest}).
 Hours are those expected, then those asked of a scheduler; trainings that share a GPU ask for fewer. The figures

@@ -2,7 +2,7 @@
 
 import itertools
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from plan.errors import ConfigError, did_you_mean
 from plan.sources import SCRIPTS, closure, digest, functions, plugin_file
 
 RESULTS = "results"
+ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
 
 
@@ -328,10 +329,7 @@ class Plan:
         """The scores that a table shows."""
         arms = dict.fromkeys(cell.arm for cell in self.tables[name])
         victims = dict.fromkeys(self.arms[arm].victim for arm in arms)
-        return {
-            "arms": [f"{RESULTS}/scores/copycats/{arm}/scores.json" for arm in arms],
-            "victims": [f"{RESULTS}/scores/victims/{victim}.json" for victim in victims],
-        }
+        return {"arms": _arm_scores(arms), "victims": _victim_scores(victims)}
 
     def headline(self) -> dict[str, dict[str, Any]]:
         """The tables of which the leading metric is a headline: the metric, and arms by row and column."""
@@ -405,6 +403,11 @@ class Plan:
         """The reports that a prefix holds no test image of a data set."""
         return [f"{RESULTS}/queries/{query}/{span}.leaks-{dataset}.json" for span in self.spans(query, budget)]
 
+    def all_orders(self) -> list[str]:
+        """The order of every query set in the plan that is asked or decoded."""
+        queries = dict.fromkeys(arm.last.query for arm in self.arms.values() if arm.last.budget)
+        return [f"{RESULTS}/queries/{query}/order.npz" for query in queries]
+
     def all_query_files(self) -> list[str]:
         """Every shard of query images and every leak report in the plan."""
         files: dict[str, None] = {}
@@ -426,11 +429,13 @@ class Plan:
         """The victim itself and its twins from other seeds."""
         return ["model", *(f"twin-{number}" for number in range(1, self.scale["twins"] + 1))]
 
-    def datasets(self) -> list[str]:
-        """The data sets in use: what victims learn and are tested on, and what they are asked."""
-        taught = [self.ingredients["victims"][victim]["dataset"] for victim in self.victims()]
-        asked = [part for arm in self.arms.values() for part in self.datasets_of(arm.last.query)]
-        return list(dict.fromkeys([*taught, *asked]))
+    def datasets(self, arms: Iterable[str]) -> list[str]:
+        """The data sets of arms: what their victims learn and are tested on, and what they are asked."""
+        found: dict[str, None] = {}
+        for arm in map(self.arms.__getitem__, arms):
+            found[self.ingredients["victims"][arm.victim]["dataset"]] = None
+            found |= dict.fromkeys(part for t in arm.transfers for part in self.datasets_of(t.query))
+        return list(found)
 
     def decoded_splits(self) -> list[tuple[str, str]]:
         """Data sets and splits that victims learn and are tested on."""
@@ -459,17 +464,17 @@ class Plan:
         """What is made in a room of results/; files made beside them follow by themselves.
 
         Args:
-            room: ``data``, ``victims``, ``queries``, ``labels``, ``copycats``, ``scores`` or ``tables``.
+            room: one of ROOMS.
         """
         rooms: dict[str, Callable[[], list[str]]] = {
             "data": lambda: [
-                *(f"{RESULTS}/data/{dataset}/items.csv" for dataset in self.datasets()),
+                *(f"{RESULTS}/data/{dataset}/items.csv" for dataset in self.datasets(self.arms)),
                 *(f"{RESULTS}/data/{dataset}/{split}.npy" for dataset, split in self.decoded_splits()),
             ],
             "victims": lambda: [
                 f"{RESULTS}/victims/{victim}/{role}.safetensors" for victim in self.victims() for role in self.roles()
             ],
-            "queries": self.all_query_files,
+            "queries": lambda: [*self.all_orders(), *self.all_query_files()],
             "labels": self.all_label_shards,
             "copycats": lambda: [block for arm in self.arms for block in self.blocks(arm)],
             "scores": lambda: [*self.all_scores("copycats"), *self.all_scores("victims")],
@@ -479,9 +484,7 @@ class Plan:
 
     def all_scores(self, kind: str) -> list[str]:
         """The scores of every arm (``copycats``) or victim (``victims``)."""
-        if kind == "copycats":
-            return [f"{RESULTS}/scores/copycats/{arm}/scores.json" for arm in self.arms]
-        return [f"{RESULTS}/scores/victims/{victim}.json" for victim in self.victims()]
+        return _arm_scores(self.arms) if kind == "copycats" else _victim_scores(self.victims())
 
     def outputs(self) -> list[str]:
         """Everything that a scale shows."""
@@ -520,6 +523,14 @@ class Plan:
     def architecture_plugin(self, architecture: str) -> tuple[str, str]:
         """Kind and plug-in name of an architecture."""
         return "architectures", self.ingredients["architectures"][architecture]["plugin"]
+
+
+def _arm_scores(arms: Iterable[str]) -> list[str]:
+    return [f"{RESULTS}/scores/copycats/{arm}/scores.json" for arm in arms]
+
+
+def _victim_scores(victims: Iterable[str]) -> list[str]:
+    return [f"{RESULTS}/scores/victims/{victim}.json" for victim in victims]
 
 
 def refer(kind: str, name: str, ingredients: dict[str, dict], where: str) -> dict:

@@ -166,8 +166,8 @@ class Provenance:
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 self.unreadable.append(f"{PROVENANCE}/{path.name}")
                 self.notes.append(f"{self.unreadable[-1]}: not readable: what it stands for is made again")
-        digests = {room: hashlib.sha256(text.encode()).hexdigest() for room, text in self.texts.items()}
-        self.foreign = {room for room, digest in digests.items() if self.state.get("rooms", {}).get(room) != digest}
+        before = self.state.get("rooms", {})
+        self.foreign = {room for room, digest in self._digests().items() if before.get(room) != digest}
 
     def reconcile(self) -> list[str]:
         """Makes Snakemake's times and records agree with the content of the results.
@@ -385,11 +385,15 @@ class Provenance:
             _save(self.root / PROVENANCE / f"{room}.json", self.texts[room])
         self.changed.clear()
 
+    def _digests(self) -> dict[str, str]:
+        """What tells whether a room's provenance was brought by somebody else."""
+        return {room: hashlib.sha256(text.encode()).hexdigest() for room, text in self.texts.items()}
+
     def _save_state(self) -> None:
         state = {
             "files": {path: self.files.known[path] for path in self.files.stats if path in self.files.known},
             "records": self.records,
-            "rooms": {room: hashlib.sha256(text.encode()).hexdigest() for room, text in self.texts.items()},
+            "rooms": self._digests(),
             "marked": self.marked,
             "version": self.version,
         }

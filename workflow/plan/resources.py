@@ -185,7 +185,7 @@ class Resources:
         """Listing, decoding, ordering and guarding of everything that the plan's arms and victims need."""
         plan = self.plan
         queries = dict.fromkeys(transfer.query for arm in plan.arms.values() for transfer in arm.transfers)
-        jobs = [Job.of("list_images", dataset=dataset) for dataset in self.datasets(plan.arms)]
+        jobs = [Job.of("list_images", dataset=dataset) for dataset in plan.datasets(plan.arms)]
         jobs += [Job.of("decode_split", dataset=dataset, split=split) for dataset, split in plan.decoded_splits()]
         jobs += [Job.of("order_pool", query=query) for query in queries]
         for arm in plan.arms.values():
@@ -225,6 +225,11 @@ class Resources:
         rules = ("weigh_claims", "collect_guards", "collect_arms", "collect_costs")
         return [Job.of(rule, scale=self.plan.name) for rule in rules if rule != "weigh_claims" or self.plan.claims()]
 
+    def all_jobs(self) -> list[Job]:
+        """Every job of the plan, once."""
+        tables = [job for name in self.plan.tables for job in self.table_jobs(name)]
+        return list(dict.fromkeys([*self.data_jobs(), *self.victim_jobs(), *tables, *self.closing_jobs()]))
+
     def arms_of(self, table: str) -> list[str]:
         """A table's arms, and those that they fine-tune."""
         found: dict[str, None] = {}
@@ -233,15 +238,6 @@ class Resources:
             while arm:
                 found[arm.path] = None
                 arm = arm.parent
-        return list(found)
-
-    def datasets(self, arms: Iterable[str]) -> list[str]:
-        """The data sets of arms' queries and victims."""
-        found: dict[str, None] = {}
-        for path in arms:
-            arm = self.plan.arms[path]
-            found[self.plan.entry("victims", arm.victim)["dataset"]] = None
-            found |= dict.fromkeys(dataset for t in arm.transfers for dataset in self.plan.datasets_of(t.query))
         return list(found)
 
     def queries(self, arms: Iterable[str]) -> int:
@@ -261,7 +257,7 @@ class Resources:
         victims = {self.plan.arms[arm].victim for arm in arms}
         networks = {self.plan.arms[arm].architecture for arm in arms}
         networks |= {self.plan.entry("victims", victim)["architecture"] for victim in victims}
-        images = sum(self._dataset(dataset).get("download", 0) for dataset in self.datasets(arms))
+        images = sum(self._dataset(dataset).get("download", 0) for dataset in self.plan.datasets(arms))
         return float(images + sum(self._network(network).get("download", 0) for network in networks))
 
 

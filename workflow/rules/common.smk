@@ -8,13 +8,17 @@ from snakemake.persistence import RECORD_FORMAT_VERSION
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from plan import ConfigError, load_plan, provenance
 
-try:
-    plan = load_plan(
-        Path(workflow.basedir), config, [str(f) for f in workflow.configfiles]
-    )
-except ConfigError as error:
-    print(f"error: {error}", file=sys.stderr)
-    raise SystemExit(1) from None
+
+def loaded(load, *arguments):
+    """What is read from the configuration; a bad one ends the run with its one line."""
+    try:
+        return load(Path(workflow.basedir), *arguments)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+plan = loaded(load_plan, config, [str(f) for f in workflow.configfiles])
 
 
 def reconcile():

@@ -2,11 +2,7 @@
 
 from plan import Job, load_resources
 
-try:
-    needs = load_resources(Path(workflow.basedir), plan)
-except ConfigError as error:
-    print(f"error: {error}", file=sys.stderr)
-    raise SystemExit(1) from None
+needs = loaded(load_resources, plan)
 
 
 def job_of(rule, wildcards):
