@@ -194,6 +194,10 @@ class Plan:
         parts = (part.split("/") for part in self.ingredients["queries"][query]["images"])
         return sum(self.ingredients["datasets"][dataset]["splits"][split] for dataset, split in parts)
 
+    def adaptive(self, query: str) -> bool:
+        """Whether a query set's strategy chooses as it asks, so that every victim has a query set of its own."""
+        return "policy" in functions("strategies", self.ingredients["queries"][query]["strategy"])
+
     def asks(self, transfer: Transfer) -> bool:
         """Whether the victim is asked (original labels come with the pool)."""
         return self.ingredients["responses"][transfer.response]["labels"] == "victim"
@@ -243,6 +247,21 @@ class Plan:
             "architecture": self.plugged("architectures", entry["architecture"]),
             "recipe": self.ingredients["recipes"][entry["recipe"]],
             "shape": self.shape(name),
+        }
+
+    def choosing(self, victim: str, query: str) -> dict[str, Any]:
+        """Everything that decides which images a strategy chooses as it asks, but the files it reads."""
+        entry = self.ingredients["queries"][query]
+        copycat = entry["copycat"]
+        return {
+            "strategy": {"plugin": entry["strategy"], "parameters": entry["parameters"]},
+            "seed": entry["seed"],
+            "batch": copycat["batch"],
+            "architecture": self.plugged("architectures", copycat["architecture"]),
+            "recipe": self.ingredients["recipes"][copycat["recipe"]],
+            "parts": [self.decoding(dataset) for dataset in self.datasets_of(query)],
+            "shard": self.scale["shard"],
+            "victim": self.victim(victim),
         }
 
     def training(self, path: str) -> dict[str, Any]:
@@ -391,30 +410,56 @@ class Plan:
         size, pool = self.scale["shard"], self.pool_size(query)
         return [f"{start:07d}-{min(start + size, pool):07d}" for start in range(0, budget, size)]
 
-    def image_shards(self, query: str, budget: int) -> list[str]:
+    def folder(self, victim: str, query: str) -> str:
+        """Where a query set lies, below results/: with the victim's answers where it was chosen by them."""
+        return f"labels/{victim}/{query}/asked" if self.adaptive(query) else f"queries/{query}"
+
+    def query_of(self, folder: str) -> str:
+        """The name of the query set in such a folder."""
+        return folder.removesuffix("/asked").rsplit("/", 1)[1]
+
+    def image_shards(self, victim: str, query: str, budget: int) -> list[str]:
         """The decoded images of a query set's prefix."""
-        return [f"{RESULTS}/queries/{query}/{span}.npy" for span in self.spans(query, budget)]
+        return [f"{RESULTS}/{self.folder(victim, query)}/{span}.npy" for span in self.spans(query, budget)]
+
+    def order(self, folder: str, span: str) -> str:
+        """The file that says which images a query set has at least up to the end of a shard, in their order."""
+        adaptive = self.adaptive(self.query_of(folder))
+        return f"{RESULTS}/{folder}/{span}.order.npz" if adaptive else f"{RESULTS}/{folder}/order.npz"
+
+    def policy_logs(self, arm: str) -> list[str]:
+        """What the policy behind an arm's queries did, shard by shard; none where there is no policy."""
+        last, victim = self.arms[arm].last, self.arms[arm].victim
+        folder = f"{RESULTS}/{self.folder(victim, last.query)}"
+        spans = self.spans(last.query, last.budget) if self.adaptive(last.query) else []
+        return [f"{folder}/{span}.policy.npz" for span in spans]
 
     def label_shards(self, victim: str, query: str, budget: int) -> list[str]:
         """The victim's answers to a query set's prefix."""
         return [f"{RESULTS}/labels/{victim}/{query}/{span}.npy" for span in self.spans(query, budget)]
 
-    def leak_reports(self, dataset: str, query: str, budget: int) -> list[str]:
-        """The reports that a prefix holds no test image of a data set."""
-        return [f"{RESULTS}/queries/{query}/{span}.leaks-{dataset}.json" for span in self.spans(query, budget)]
+    def leak_reports(self, victim: str, query: str, budget: int) -> list[str]:
+        """The reports that a prefix holds no test image of a victim."""
+        folder, dataset = self.folder(victim, query), self.ingredients["victims"][victim]["dataset"]
+        return [f"{RESULTS}/{folder}/{span}.leaks-{dataset}.json" for span in self.spans(query, budget)]
 
     def all_orders(self) -> list[str]:
-        """The order of every query set in the plan that is asked or decoded."""
+        """The order of every query set in the plan that is asked or decoded; of those chosen as they are asked, the
+        tree of labels that is chosen from."""
         queries = dict.fromkeys(arm.last.query for arm in self.arms.values() if arm.last.budget)
-        return [f"{RESULTS}/queries/{query}/order.npz" for query in queries]
+        return [f"{RESULTS}/queries/{query}/{'tree' if self.adaptive(query) else 'order'}.npz" for query in queries]
 
-    def all_query_files(self) -> list[str]:
-        """Every shard of query images and every leak report in the plan."""
+    def all_query_files(self, adaptive: bool) -> list[str]:
+        """Every shard of query images and every leak report in the plan.
+
+        Args:
+            adaptive: of query sets chosen as they are asked, or of the others.
+        """
         files: dict[str, None] = {}
         for arm in self.arms.values():
-            dataset, last = self.ingredients["victims"][arm.victim]["dataset"], arm.last
-            files |= dict.fromkeys(self.image_shards(last.query, last.budget))
-            files |= dict.fromkeys(self.leak_reports(dataset, last.query, last.budget))
+            if self.adaptive(arm.last.query) == adaptive:
+                files |= dict.fromkeys(self.image_shards(arm.victim, arm.last.query, arm.last.budget))
+                files |= dict.fromkeys(self.leak_reports(arm.victim, arm.last.query, arm.last.budget))
         return list(files)
 
     def all_label_shards(self) -> list[str]:
@@ -474,8 +519,8 @@ class Plan:
             "victims": lambda: [
                 f"{RESULTS}/victims/{victim}/{role}.safetensors" for victim in self.victims() for role in self.roles()
             ],
-            "queries": lambda: [*self.all_orders(), *self.all_query_files()],
-            "labels": self.all_label_shards,
+            "queries": lambda: [*self.all_orders(), *self.all_query_files(adaptive=False)],
+            "labels": lambda: [*self.all_label_shards(), *self.all_query_files(adaptive=True)],
             "copycats": lambda: [block for arm in self.arms for block in self.blocks(arm)],
             "scores": lambda: [*self.all_scores("copycats"), *self.all_scores("victims")],
             "tables": lambda: [*self.outputs(), f"{RESULTS}/costs/{self.name}.csv"],

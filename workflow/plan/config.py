@@ -18,7 +18,7 @@ from plan.arms import Plan, class_count, refer
 from plan.errors import ConfigError, did_you_mean
 from plan.sources import check_parameters, functions, has_plugin
 
-KINDS = ("datasets", "queries", "responses", "architectures", "recipes", "victims")
+KINDS = ("datasets", "responses", "architectures", "recipes", "queries", "victims")
 PLUGGED = ("datasets", "responses", "architectures")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "datasets": {"classes": []},
@@ -165,6 +165,7 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
             shapes.add((source["size"], source["channels"]))
         if len(shapes) > 1:
             raise ConfigError(f"{where}.images: the parts differ in size or channels")
+        _check_choosing(entry, ingredients, where)
     elif kind == "victims":
         entry.setdefault("parameters", {})
         check_parameters("victims", entry["kind"], entry["parameters"], where)
@@ -176,6 +177,20 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
                 raise ConfigError(f"{where}.dataset: {entry['dataset']} has no split {split!r}")
         if class_count(dataset) < 2:
             raise ConfigError(f"{where}.dataset: {entry['dataset']} has no classes to learn")
+
+
+def _check_choosing(entry: dict, ingredients: dict, where: str) -> None:
+    """Refuses a strategy that chooses as it asks without what it chooses from and learns with, and any other with it."""
+    chooses = "policy" in functions("strategies", entry["strategy"])
+    for key in ("tree", "copycat"):
+        if chooses != (key in entry):
+            state = "is required by" if chooses else "is not for"
+            raise ConfigError(f"{where}.{key}: {state} the strategy {entry['strategy']!r}")
+    if chooses:
+        for kind, key in (("architectures", "architecture"), ("recipes", "recipe")):
+            refer(kind, entry["copycat"][key], ingredients, f"{where}.copycat.{key}")
+        if "features" in entry["tree"]:
+            refer("architectures", entry["tree"]["features"], ingredients, f"{where}.tree.features")
 
 
 def _check_table(name: str, table: dict, where: str) -> None:
