@@ -52,7 +52,7 @@ def test_d2_is_a_union(plan: Plan) -> None:
     assert parts == ["imagenet", "openimages", "caltech256", "cub200", "indoor67", "diabetic5"]
     labels = {part: plan.ingredients["datasets"][part]["classes"] for part in parts if part != "openimages"}
     assert sum(labels.values()) + 601 == 2129
-    assert plan.pool_size("d2-random") == 1_281_167 + 550_000 + 23_380 + 5_994 + 14_280 + 34_126
+    assert plan.pool_size("d2-random") == 1_024_934 + 550_000 + 23_380 + 5_994 + 14_280 + 34_126
 
 
 def test_knockoff_figures(plan: Plan) -> None:

@@ -1,4 +1,8 @@
-"""Image files on this machine: listed by name and size, decoded to squares. What every data set of files shares."""
+"""Image files on this machine: listed by name and size, decoded to squares. What every data set of files shares.
+
+Two columns say where an image is: ``place``, the data set's folder below the folder of all data sets, and ``name``,
+the path from there.
+"""
 
 import hashlib
 import stat
@@ -10,13 +14,29 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mimeo.datasets import UNKNOWN, Missing
 from mimeo.errors import MimeoError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+TORCHVISIONS = SUFFIXES - {".gif"}  # what torchvision's ImageFolder lists, as the papers' code does
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # none whose decoder starts another program
 LARGEST = 2**27  # pixels of an image: 400 MB in colour
 THREADS = 4  # some files are read while others are decoded; no pixel depends on it
 FITS = ("crop", "squash")
+
+
+def home(source: Path | None, folder: str) -> Path:
+    """A data set's folder, which need not be there.
+
+    Raises:
+        Missing: there is no folder of all data sets.
+        MimeoError: the data set's is not below it.
+    """
+    if source is None:
+        raise Missing(f"MIMEO_DATA is not set: it names the folder of all data sets, where {folder!r} is looked for")
+    if Path(folder).is_absolute() or ".." in Path(folder).parts:
+        raise MimeoError(f"parameter folder: {folder!r} is not below the folder of all data sets")
+    return source / folder
 
 
 def listed(folder: Path) -> dict[str, int]:
@@ -57,10 +77,45 @@ def _images(folder: Path, above: tuple[tuple[int, int], ...]) -> dict[str, int]:
     return found
 
 
+def like_torchvision(sizes: Mapping[str, int]) -> list[str]:
+    """Names ``{class}/...`` as torchvision's ImageFolder orders them; what lies in no class it leaves out."""
+    names = [name for name in sizes if "/" in name and Path(name).suffix.lower() in TORCHVISIONS]
+    parts = {name: (name.partition("/")[0], *name.rpartition("/")[::2]) for name in names}
+    return sorted(names, key=parts.__getitem__)
+
+
+def columns(
+    place: str, sizes: Mapping[str, int], split: Sequence[str] | np.ndarray, label: Sequence[int] | None = None
+) -> dict[str, np.ndarray]:
+    """The columns of a data set's list, all but its own, for images that are cropped.
+
+    Args:
+        place: the data set's folder below the folder of all data sets.
+        sizes: names from there with bytes, in the order of the list.
+        split: of each image.
+        label: of each image; None where none has a class.
+    """
+    count = len(sizes)
+    return {
+        "name": np.array(list(sizes)),
+        "split": np.array(split),
+        "label": np.full(count, UNKNOWN) if label is None else np.array(label, np.int64),
+        "bytes": np.array(list(sizes.values()), np.int64),
+        "place": np.full(count, place),
+        "fit": np.full(count, "crop"),
+    }
+
+
 def summary(names: Sequence[str], sizes: Mapping[str, int]) -> dict[str, int | str]:
     """What stands for the files in a manifest: hashing the content of a million would take hours."""
     digest = hashlib.sha256("".join(f"{name}\t{sizes[name]}\n" for name in names).encode())
     return {"images": len(names), "bytes": sum(sizes.values()), "sha256_of_names_and_sizes": digest.hexdigest()}
+
+
+def decode_listed(source: Path | None, items: Mapping[str, np.ndarray], size: int, channels: int) -> np.ndarray:
+    """``decode`` for the columns place, name, bytes and fit of a list."""
+    paths = [home(source, str(place)) / str(name) for place, name in zip(items["place"], items["name"], strict=True)]
+    return decode(paths, items["bytes"], items["fit"], size, channels)
 
 
 def decode(paths: Sequence[Path], sizes: np.ndarray, fits: np.ndarray, size: int, channels: int) -> np.ndarray:
