@@ -1,9 +1,11 @@
 """The training images of ILSVRC-2012, ``train/{wnid}/*.JPEG``; classes are the folders: WordNet's identifiers, sorted.
 
 The code of Knockoff Nets asks a random 80% of them alone: split ``train``; the others are split ``rest``.
+
+``classes/imagenet.csv`` has a readable name by identifier: torchvision's, which are in the order of the identifiers.
 """
 
-import re
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from mimeo.errors import MimeoError
 from mimeo.pictures import columns, decode_listed, home, like_torchvision, listed, summary
 
 ARCHIVE = Archive("ILSVRC2012_img_train.tar", "train")  # a tar of tars, for those with an account
+NAMES = Path(__file__).parent / "classes" / "imagenet.csv"
 REST = 0.2
 
 
@@ -28,9 +31,9 @@ def index(source: Path | None, splits: dict[str, int], *, folder: str = "imagene
     names = like_torchvision(sizes)
     check_complete(top, len(names), splits)
     classes = sorted({name.split("/")[0] for name in names})
-    for kind in classes:
-        if not re.fullmatch(r"n\d{8}", kind):
-            raise MimeoError(f"{top}: folder {kind!r} is no identifier of WordNet, such as n01440764")
+    unknown = sorted(set(classes) - set(_known()))
+    if unknown:
+        raise MimeoError(f"{top}: folder {unknown[0]!r} is no class of ILSVRC-2012")
     number = {kind: label for label, kind in enumerate(classes)}
     below = {f"{ARCHIVE.holds}/{name}": sizes[name] for name in names}
     return Index(
@@ -43,6 +46,12 @@ def index(source: Path | None, splits: dict[str, int], *, folder: str = "imagene
         classes=tuple(classes),
         summary=summary(list(below), below),
     )
+
+
+def _known() -> dict[str, str]:
+    """The names of the 1,000 classes by identifier."""
+    with open(NAMES, newline="") as file:
+        return {row["wnid"]: row["name"] for row in csv.DictReader(file)}
 
 
 def _rest(count: int) -> np.ndarray:
