@@ -23,6 +23,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # none whose dec
 LARGEST = 2**27  # pixels of an image: 400 MB in colour
 THREADS = 4  # some files are read while others are decoded; no pixel depends on it
 FITS = ("crop", "squash")
+OFFICIAL_SEED = 123  # DS_SEED of Knockoff Nets' code
 
 
 def home(source: Path | None, folder: str) -> Path:
@@ -82,6 +83,38 @@ def like_torchvision(sizes: Mapping[str, int]) -> list[str]:
     names = [name for name in sizes if "/" in name and Path(name).suffix.lower() in TORCHVISIONS]
     parts = {name: (name.partition("/")[0], *name.rpartition("/")[::2]) for name in names}
     return sorted(names, key=parts.__getitem__)
+
+
+def held_out(labels: Sequence[int], count: int) -> np.ndarray:
+    """Which images Knockoff Nets' code holds out for the test: ``count`` random ones of each class, by one seed.
+
+    Args:
+        labels: class indices, N, grouped by class, in the order of torchvision's ImageFolder.
+
+    Returns:
+        bool, N. Exactly NumPy's legacy generator, whose stream is frozen, shuffling lists of row numbers.
+    """
+    random = np.random.RandomState(OFFICIAL_SEED)
+    rows: dict[int, list[int]] = {}
+    for row, label in enumerate(labels):
+        rows.setdefault(label, []).append(row)
+    held = np.zeros(len(labels), bool)
+    for of_class in rows.values():
+        random.shuffle(of_class)
+        held[of_class[:count]] = True
+    return held
+
+
+def check_complete(what: Path, found: int, splits: Mapping[str, int]) -> None:
+    """A split that is drawn from all images is another one where some are lacking.
+
+    Raises:
+        MimeoError: more or fewer images than are declared, with the difference.
+    """
+    declared = sum(splits.values())
+    if found != declared:
+        difference = f"{abs(found - declared):,} too {'many' if found > declared else 'few'}"
+        raise MimeoError(f"{what}: {found:,} images are there, {declared:,} are declared: {difference}")
 
 
 def columns(

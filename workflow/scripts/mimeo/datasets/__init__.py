@@ -13,7 +13,6 @@ The split is a column of names, never an index draw over whatever happens to lie
 """
 
 import csv
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +21,6 @@ import numpy as np
 from mimeo.errors import MimeoError
 
 UNKNOWN = -1
-OFFICIAL_SEED = 123  # DS_SEED of Knockoff Nets' code
 
 
 class Missing(MimeoError):
@@ -45,38 +43,6 @@ class Index:
     classes: tuple[str, ...] = ()
     sources: tuple[tuple[Path, str], ...] = ()
     summary: dict[str, int | str] = field(default_factory=dict)
-
-
-def held_out(labels: Sequence[int], count: int) -> np.ndarray:
-    """Which images Knockoff Nets' code holds out for the test: ``count`` random ones of each class, by one seed.
-
-    Args:
-        labels: class indices, N, grouped by class, in the order of torchvision's ImageFolder.
-
-    Returns:
-        bool, N. Exactly NumPy's legacy generator, whose stream is frozen, shuffling lists of row numbers.
-    """
-    random = np.random.RandomState(OFFICIAL_SEED)
-    rows: dict[int, list[int]] = {}
-    for row, label in enumerate(labels):
-        rows.setdefault(label, []).append(row)
-    held = np.zeros(len(labels), bool)
-    for of_class in rows.values():
-        random.shuffle(of_class)
-        held[of_class[:count]] = True
-    return held
-
-
-def check_complete(what: Path | str, found: int, splits: Mapping[str, int]) -> None:
-    """A split that is drawn from all images is another one where some are lacking.
-
-    Raises:
-        MimeoError: more or fewer images than are declared, with the difference.
-    """
-    declared = sum(splits.values())
-    if found != declared:
-        difference = f"{abs(found - declared):,} too {'many' if found > declared else 'few'}"
-        raise MimeoError(f"{what}: {found:,} images are there, {declared:,} are declared: {difference}")
 
 
 def read_split(path: Path) -> dict[str, str]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from mimeo.archives import Archive, obtained
-from mimeo.datasets import Index, check_complete, held_out
+from mimeo.datasets import Index
 from mimeo.errors import MimeoError
-from mimeo.pictures import columns, decode_listed, home, like_torchvision, listed, summary
+from mimeo.pictures import check_complete, columns, decode_listed, held_out, home, like_torchvision, listed, summary
 
 ARCHIVE = Archive(
     "256_ObjectCategories.tar",

@@ -11,9 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from mimeo.archives import Archive, unpack_each
-from mimeo.datasets import OFFICIAL_SEED, Index, Missing, check_complete
+from mimeo.datasets import Index, Missing
 from mimeo.errors import MimeoError
-from mimeo.pictures import columns, decode_listed, home, like_torchvision, listed, summary
+from mimeo.pictures import (
+    OFFICIAL_SEED,
+    check_complete,
+    columns,
+    decode_listed,
+    home,
+    like_torchvision,
+    listed,
+    summary,
+)
 
 ARCHIVE = Archive("ILSVRC2012_img_train.tar", "train")  # a tar of tars, for those with an account
 NAMES = Path(__file__).parent / "classes" / "imagenet.csv"
