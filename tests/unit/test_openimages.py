@@ -116,7 +116,7 @@ def labelled(rows: list[tuple[int, str, int]]) -> str:
 
 def listed(data: Path | None, bucket: Bucket, splits: dict[str, int] = POOL, **changes: Any) -> Index:
     """The pool of whole images; half of the requests may fail."""
-    parameters = {"per_class": PER_CLASS, "threads": 4, "tolerated": 0.5}
+    parameters: dict[str, Any] = {"per_class": PER_CLASS, "threads": 4, "tolerated": 0.5}
     parameters |= {"url": bucket.address + "/train/{id}.jpg", "lists": bucket.address}
     return openimages.index(data, splits, **(parameters | changes))
 
@@ -150,7 +150,7 @@ def test_pool(tmp_path: Path, bucket: Bucket) -> None:
     assert bucket.images() == dict.fromkeys(found, 1)
     assert not (tmp_path / "openimages/failed.csv").exists()
     assert [path.name for path, _ in index.sources] == ["class-descriptions-boxable.csv", openimages.LABELS]
-    assert index.summary["images"] == 30 and index.summary["replaced"] == 0
+    assert index.summary["images"] == 30 and index.summary["failed"] == 0
 
 
 def test_most_of_a_class(tmp_path: Path, bucket: Bucket) -> None:
@@ -163,7 +163,7 @@ def test_choice_depends_on_no_order_of_the_list(tmp_path: Path, bucket: Bucket) 
     """Nor on the folder; on the seed it does."""
     first = listed(tmp_path / "a", bucket)
     rows = labels()
-    np.random.default_rng(0).shuffle(rows)  # type: ignore[arg-type]
+    np.random.default_rng(0).shuffle(rows)
     bucket.files[f"train/{openimages.LABELS}"] = labelled(rows + rows[:9]).encode()
     bucket.files["class-descriptions-boxable.csv"] = "\n".join(described().splitlines()[::-1]).encode()
     again = listed(tmp_path / "b", bucket)
@@ -204,7 +204,7 @@ def test_images_that_are_gone_are_replaced(tmp_path: Path, bucket: Bucket) -> No
     assert Counter(found.values()) == Counter(first.values())
     assert set(first) - set(found) == set(gone)
     assert noted(tmp_path) == dict.fromkeys(gone, "HTTP 404")
-    assert index.summary["replaced"] == 4
+    assert index.summary["failed"] == 4
     (tmp_path / "openimages/train" / f"{min(found)}.jpg").unlink()
     bucket.asked.clear()
     assert ids(listed(tmp_path, bucket)) == found
@@ -449,7 +449,7 @@ def row(image: int, left: float, right: float, top: float, bottom: float, kind: 
 
 def faces(data: Path, bucket: Bucket, rows: list[str], count: int, **changes: Any) -> Index:
     bucket.files[f"train/{openimages_faces.BOXES}"] = "\n".join([BOXES, *rows, ""]).encode()
-    parameters = {"margin": 0.0, "least": 40, "threads": 2, "tolerated": 0.5}
+    parameters: dict[str, Any] = {"margin": 0.0, "least": 40, "threads": 2, "tolerated": 0.5}
     parameters |= {"url": bucket.address + "/train/{id}.jpg", "lists": bucket.address}
     return openimages_faces.index(data, {"pool": count}, **(parameters | changes))
 
@@ -499,7 +499,7 @@ def test_margin_makes_room(tmp_path: Path, bucket: Bucket) -> None:
     ],
 )
 def test_square_stays_in_the_image(
-    tmp_path: Path, bucket: Bucket, box: tuple[float, ...], margin: float, square: list[int]
+    tmp_path: Path, bucket: Bucket, box: tuple[float, float, float, float], margin: float, square: list[int]
 ) -> None:
     bucket.files[f"train/{name(0)}.jpg"] = scene([])
     index = faces(tmp_path, bucket, [row(0, *box)], 1, margin=margin)
@@ -509,7 +509,7 @@ def test_square_stays_in_the_image(
 
 @pytest.mark.parametrize("box", [(-0.2, 0.3, 0.1, 0.5), (0.5, 1.2, 0.1, 0.5), (0.5, 0.5, 0.1, 0.5), (0.6, 0.2, 0.1, 1)])
 def test_box_outside_the_image_is_left_out(
-    tmp_path: Path, bucket: Bucket, box: tuple[float, ...], complaint: Complaint
+    tmp_path: Path, bucket: Bucket, box: tuple[float, float, float, float], complaint: Complaint
 ) -> None:
     text = complaint(lambda: faces(tmp_path, bucket, [row(0, *box)], 1))
     assert openimages_faces.BOXES in text and "0 faces" in text and "says 1" in text

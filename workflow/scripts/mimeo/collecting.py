@@ -18,7 +18,7 @@ from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import HTTPSHandler, build_opener, urlopen
 
 import numpy as np
 from PIL import Image
@@ -127,6 +127,8 @@ class Collection:
         if self.notes.exists():
             read_rows(self.notes, NOTES, self.failed.__setitem__)
         self.noted = dict(self.failed)
+        # One for all requests: each context of its own would read the machine's certificates.
+        self.opener = build_opener(HTTPSHandler(context=ssl.create_default_context()))
 
     def path(self, name: str) -> Path:
         """Where an image lies, or will."""
@@ -199,7 +201,7 @@ class Collection:
     def _fetch(self, name: str) -> str:
         """Fetches one image; returns why not, or nothing."""
         try:
-            with urlopen(self.url.replace("{id}", name), timeout=TIMEOUT) as answer:
+            with self.opener.open(self.url.replace("{id}", name), timeout=TIMEOUT) as answer:
                 content = answer.read()
         except (OSError, HTTPException) as error:
             return _reason(error)

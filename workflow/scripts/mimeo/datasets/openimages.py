@@ -82,7 +82,7 @@ def index(
         },
         classes=tuple(kinds),
         sources=((described, LICENCE), (labelled, LICENCE)),
-        summary=summary(names, sizes) | {"replaced": len(images.failed)},
+        summary=summary(names, sizes) | {"failed": len(images.failed)},
     )
 
 

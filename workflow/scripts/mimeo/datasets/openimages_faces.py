@@ -106,7 +106,7 @@ def index(
             "side": np.array(sides, np.int64),
         },
         sources=((described, LICENCE), (boxed, LICENCE)),
-        summary=summary(names, sizes) | {"faces": len(faces), "replaced": len(images.failed)},
+        summary=summary(names, sizes) | {"faces": len(faces), "failed": len(images.failed)},
     )
 
 
