@@ -382,6 +382,8 @@ def test_other_damaged_files(tmp_path: Path, bucket: Bucket, complaint: Complain
     root = tmp_path / "openimages"
     (root / "failed.csv").write_text("id\n1\n")
     assert "failed.csv, line 1" in complaint(lambda: listed(tmp_path, bucket, {"pool": 3}))
+    (root / "failed.csv").write_text("id,reason\nstranger,HTTP 404\n")
+    assert len(ids(listed(tmp_path, bucket, {"pool": 3}))) == 3
     (root / "failed.csv").unlink()
     for text in (f"{described()}{RARE},Again\n", f"{described()}/m/x\n"):
         (root / "class-descriptions-boxable.csv").write_text(text)

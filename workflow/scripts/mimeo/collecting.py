@@ -105,8 +105,7 @@ class Collection:
         Args:
             url: where an image is, with ``{id}`` in it.
             threads: images that are fetched at once.
-            tolerated: share of the requests, or of the first ``wanted`` or 1,000 images if they are more, that may
-                fail.
+            tolerated: share of requests that may fail; as long as they are few, of 1,000 (or of ``wanted``).
             wanted: images in all.
 
         Raises:

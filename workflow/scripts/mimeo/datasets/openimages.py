@@ -136,7 +136,7 @@ class Candidates:
         Raises:
             MimeoError: there are fewer than wanted.
         """
-        free = ~np.isin(self.ids, np.array([int(name, 16) for name in failed], np.uint64))
+        free = ~np.isin(self.ids, np.array([int(name, 16) for name in failed if IDENTIFIER.fullmatch(name)], np.uint64))
         rows, label, place = [], [], []
         for kind in sorted(range(len(self.of)), key=lambda kind: (len(self.of[kind]), kind)):
             own = self.of[kind][free[self.of[kind]]][:per_class]
