@@ -151,13 +151,21 @@ def decode_listed(source: Path | None, items: Mapping[str, np.ndarray], size: in
     return decode(paths, items["bytes"], items["fit"], size, channels)
 
 
-def decode(paths: Sequence[Path], sizes: np.ndarray, fits: np.ndarray, size: int, channels: int) -> np.ndarray:
+def decode(
+    paths: Sequence[Path],
+    sizes: np.ndarray,
+    fits: np.ndarray,
+    size: int,
+    channels: int,
+    parts: np.ndarray | None = None,
+) -> np.ndarray:
     """Decodes with Pillow, several files at once; grey is ITU-R 601 luma, transparency is dropped.
 
     Args:
         sizes: bytes that each file must have, as when it was listed.
         fits: how each becomes a square: ``crop`` brings the shorter side to 256/224 of the size and cuts out the
             centre, as the papers' networks are tested; ``squash`` brings both sides to the size.
+        parts: what of each image is taken for the image: left, top, right and bottom in pixels, N x 4; None: all.
 
     Returns:
         uint8, N x size x size x channels.
@@ -170,7 +178,8 @@ def decode(paths: Sequence[Path], sizes: np.ndarray, fits: np.ndarray, size: int
     images = np.empty((len(paths), size, size, channels), np.uint8)
 
     def one(row: int) -> None:
-        images[row] = _pixels(paths[row], int(sizes[row]), str(fits[row]), size, channels)
+        part = None if parts is None else tuple(parts[row].tolist())
+        images[row] = _pixels(paths[row], int(sizes[row]), str(fits[row]), size, channels, part)
 
     with ThreadPoolExecutor(THREADS) as threads:
         for _ in threads.map(one, range(len(images))):
@@ -178,7 +187,9 @@ def decode(paths: Sequence[Path], sizes: np.ndarray, fits: np.ndarray, size: int
     return images
 
 
-def _pixels(path: Path, listed: int, fit: str, size: int, channels: int) -> np.ndarray:
+def _pixels(
+    path: Path, listed: int, fit: str, size: int, channels: int, part: tuple[int, ...] | None = None
+) -> np.ndarray:
     """One image, size x size x channels; its file must be as long as it was when it was listed."""
     try:
         if path.stat().st_size != listed:
@@ -186,8 +197,12 @@ def _pixels(path: Path, listed: int, fit: str, size: int, channels: int) -> np.n
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > LARGEST:
                 raise MimeoError(f"{path}: {image.width} x {image.height} pixels, at most {LARGEST:,} are decoded")
+            left, top, right, bottom = part or (0, 0, image.width, image.height)
+            inner = _box(right - left, bottom - top, fit, size)
             square = _colours(image, channels).resize(
-                (size, size), Image.Resampling.BILINEAR, box=_box(image.width, image.height, fit, size)
+                (size, size),
+                Image.Resampling.BILINEAR,
+                box=(left + inner[0], top + inner[1], left + inner[2], top + inner[3]),
             )
             return np.asarray(square).reshape(size, size, channels)
     except MimeoError:
