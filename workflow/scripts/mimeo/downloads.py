@@ -5,6 +5,7 @@ system's package manager installs them; the publishers' addresses, from which th
 own: torchvision takes unpacked files on trust, so one that was cut off while it was unpacked would be taken for good.
 """
 
+import contextlib
 import gzip
 import hashlib
 import http.client
@@ -43,7 +44,7 @@ class Published:
 
 def facts(files: Iterable[Published], licence: str) -> dict[str, int | str]:
     """What a manifest says of checked files: the published digests, whichever of the sources they come from."""
-    return {file.path: f"md5 {file.md5}" for file in files} | {"licence": licence}
+    return {**{file.path: f"md5 {file.md5}" for file in files}, "licence": licence}
 
 
 def obtain(source: Path | None, file: Published, package: str | None = None) -> Path:
@@ -74,8 +75,10 @@ def find(source: Path | None, path: str, package: str | None = None) -> Path:
     return there
 
 
-def extract(source: Path | None, file: Published, opened: Callable[[], IO[bytes]]) -> Path:
-    """A file that is published as part of an archive: as it lies there, else unpacked from what ``opened`` opens.
+def extract(
+    source: Path | None, file: Published, opened: Callable[[], contextlib.AbstractContextManager[IO[bytes]]]
+) -> Path:
+    """A file that is published as part of an archive: as it lies there, else unpacked from what ``opened`` gives.
 
     Raises:
         Missing: there is no folder to unpack it into.
@@ -130,8 +133,10 @@ def _check(path: Path, file: Published) -> None:
         raise MimeoError(f"{path}: not readable: {error.strerror}") from None
     if found == file.md5:
         return
-    if file.content and hashlib.sha256(content(path)).hexdigest() == file.content:
-        return
+    if file.content:
+        with contextlib.suppress(MimeoError):
+            if hashlib.sha256(content(path)).hexdigest() == file.content:
+                return
     raise MimeoError(
         f"{path}: has md5 {found}, expected {file.md5}: damaged or another file; delete it to fetch it anew"
     )

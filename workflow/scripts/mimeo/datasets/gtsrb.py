@@ -50,9 +50,8 @@ def index(source: Path | None, splits: dict[str, int]) -> Index:
             track = name.split("_")[0] if split == "train" else ""
             short = f"{folder}/{name}" if split == "train" else name
             rows.append((f"{split}/{short}", split, int(known), images.path, member, track))
-    columns = dict(
-        zip(("name", "split", "label", "file", "member", "track"), map(np.array, zip(*rows, strict=True)), strict=False)
-    )
+    header = ("name", "split", "label", "file", "member", "track")
+    columns = {name: np.array(column) for name, column in zip(header, zip(*rows, strict=True), strict=True)}
     return Index(columns, tuple(f"{number:05d}" for number in range(CLASSES)), summary=facts(files, LICENCE))
 
 

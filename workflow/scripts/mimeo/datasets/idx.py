@@ -16,10 +16,9 @@ from mimeo.errors import MimeoError
 from mimeo.pictures import squares
 
 SIDE = 28
-PARTS = {split: (f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz") for split, part in
-         (("train", "train"), ("test", "t10k"))}  # fmt: skip
-BALANCED = {split: tuple(f"gzip/emnist-balanced-{split}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1"))
-            for split in ("train", "test")}  # fmt: skip
+KINDS = ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
+PARTS = {split: tuple(f"{part}-{kind}" for kind in KINDS) for split, part in (("train", "train"), ("test", "t10k"))}
+BALANCED = {split: tuple(f"gzip/emnist-balanced-{split}-{kind}" for kind in KINDS) for split in ("train", "test")}
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,9 @@ class Collection:
     sideways: bool = False
 
 
-def _four(folder: str, mirrors: tuple[str, ...], md5s: tuple[str, ...], contents: tuple[str, ...] = ("",) * 4) -> tuple:
+def _four(
+    folder: str, mirrors: tuple[str, ...], md5s: tuple[str, ...], contents: tuple[str, ...] = ("",) * 4
+) -> tuple[Published, ...]:
     """The files of a set that is published like MNIST: images and labels of both splits."""
     names = [name for part in PARTS.values() for name in part]
     return tuple(
@@ -139,11 +140,11 @@ def index(source: Path | None, splits: dict[str, int], *, name: str, package: st
         places.append(images)
     counts = [len(part) for part in labels]
     row = np.concatenate([np.arange(count) for count in counts])
-    split = np.repeat(list(splits), counts)
+    column = np.repeat(list(splits), counts)
     return Index(
         columns={
-            "name": np.array([f"{part}/{number:05d}" for part, number in zip(split, row, strict=True)]),
-            "split": split,
+            "name": np.array([f"{split}/{number:05d}" for split, number in zip(column, row, strict=True)]),
+            "split": column,
             "label": np.concatenate(labels),
             "file": np.repeat([path for path, _ in places], counts),
             "member": np.repeat([member for _, member in places], counts),
