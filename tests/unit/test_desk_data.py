@@ -1,6 +1,5 @@
 """The data sets of desk scale, on small files in their true formats: found, checked, fetched, decoded, and honest."""
 
-import csv
 import gzip
 import hashlib
 import http.server
@@ -659,6 +658,11 @@ def test_no_server(address: str, tmp_path: Path, complaint: Complaint) -> None:
     assert "MIMEO_DATA is not set" in complaint(lambda: obtain(None, offered(f"{address}/whole")))
 
 
+def test_folder_that_cannot_be_written(address: str, tmp_path: Path, complaint: Complaint) -> None:
+    (tmp_path / "toy").write_text("a file in the way")
+    assert str(tmp_path / "toy") in complaint(lambda: obtain(tmp_path, offered(f"{address}/whole")))
+
+
 def test_killed_while_fetching(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a killed job leaves has another name."""
     opened = plain_urlopen(f"{address}/whole")
@@ -682,19 +686,17 @@ def test_killed_while_fetching(address: str, tmp_path: Path, monkeypatch: pytest
 
 def test_stages(publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint) -> None:
     """Listed, then a split decoded; counts other than declared are refused."""
-    made = MAKERS["svhn"](publish)
+    made = MAKERS["cifar10"](publish)
     monkeypatch.setenv("MIMEO_DATA", str(tmp_path))
-    spec = {**ENTRIES["svhn"], "plugin": "svhn", "parameters": {}, "splits": made.splits}
+    spec = {**ENTRIES["cifar10"], "splits": made.splits}
     items, manifest = str(tmp_path / "items.csv"), str(tmp_path / "manifest.json")
-    list_images.main("svhn", spec, [], items, manifest)
+    list_images.main("cifar10", spec, [], items, manifest)
     said = json.loads(Path(manifest).read_text())
     assert said["splits"] == made.splits
-    assert said["summary"]["train_32x32.mat"] == f"md5 {svhn.FILES['train'].md5}"
-    with open(items, newline="") as file:
-        assert len(list(csv.DictReader(file))) == 6
-    images, labels = tmp_path / "images.npy", tmp_path / "labels.npy"
-    said["classes"] = ["0", "1"]
-    text = complaint(lambda: decode_split.main("svhn", "train", spec, items, manifest, str(images), str(labels)))
-    assert "svhn" in text  # ten classes, of which some have no image in so small a split
-    wrong = {**spec, "splits": {"train": 73257}}
-    assert "73257" in complaint(lambda: list_images.main("svhn", wrong, [], items, manifest))
+    assert said["summary"]["cifar-10-binary.tar.gz"] == f"md5 {cifar.VERSIONS['CIFAR10'].file.md5}"
+    images, labels = str(tmp_path / "images.npy"), str(tmp_path / "labels.npy")
+    decode_split.main("cifar10", "train", spec, items, manifest, images, labels)
+    assert np.array_equal(np.load(images, allow_pickle=False), made.images[:10])
+    assert np.load(labels, allow_pickle=False).tolist() == made.labels[:10]
+    text = complaint(lambda: list_images.main("cifar10", ENTRIES["cifar10"], [], items, manifest))
+    assert "50000" in text

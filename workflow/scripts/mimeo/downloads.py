@@ -116,7 +116,10 @@ def _there(source: Path | None, path: str, package: str | None = None) -> Path |
     """The first place that has the file."""
     places = [source / path] if source else []
     places += [Path(package) / Path(path).name] if package else []
-    return next((place for place in places if place.is_file()), None)
+    try:
+        return next((place for place in places if place.is_file()), None)
+    except OSError as error:
+        raise MimeoError(f"{error.filename}: not readable: {error.strerror}") from None
 
 
 def _target(source: Path | None, path: str) -> Path:
