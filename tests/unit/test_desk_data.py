@@ -658,6 +658,16 @@ def test_no_server(address: str, tmp_path: Path, complaint: Complaint) -> None:
     assert "MIMEO_DATA is not set" in complaint(lambda: obtain(None, offered(f"{address}/whole")))
 
 
+def test_torchvision_trusts_what_is_unpacked(tmp_path: Path) -> None:
+    """Why fetching is our own: files that were cut off while they were unpacked count as there."""
+    (tmp_path / "MNIST/raw").mkdir(parents=True)
+    for name, _ in official.MNIST.resources:
+        (tmp_path / "MNIST/raw" / name.removesuffix(".gz")).write_bytes(b"cut off")
+    theirs = official.MNIST.__new__(official.MNIST)
+    theirs.root = tmp_path
+    assert theirs._check_exists()
+
+
 def test_folder_that_cannot_be_written(address: str, tmp_path: Path, complaint: Complaint) -> None:
     (tmp_path / "toy").write_text("a file in the way")
     assert str(tmp_path / "toy") in complaint(lambda: obtain(tmp_path, offered(f"{address}/whole")))

@@ -2,7 +2,7 @@
 
 Sources in order: the folder of all data sets, where they lie as torchvision lays them out; a folder in which the
 system's package manager installs them; the publishers' addresses, from which they go into the first. Fetching is our
-own: torchvision takes unpacked files on trust, so one that was cut off while it was unpacked would be taken for good.
+own: torchvision takes most sets' unpacked files on trust, so one cut off while it was unpacked would be taken for good.
 """
 
 import contextlib
