@@ -195,7 +195,7 @@ def test_records_looks_around() -> None:
 
 
 INTERFACES = {
-    "datasets": {"mimeo.pictures", "mimeo.archives", "mimeo.collecting"},
+    "datasets": {"mimeo.pictures", "mimeo.archives", "mimeo.collecting", "mimeo.downloads"},
     "victims": {"mimeo.models", "mimeo.startup"},
     "tables": {"mimeo.layout", "mimeo.cells"},
 }

@@ -5,9 +5,11 @@ the path from there.
 """
 
 import hashlib
+import io
 import stat
 import warnings
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -173,13 +175,57 @@ def decode(
     Raises:
         MimeoError: naming the file that is damaged, too large, or of another length.
     """
+
+    def opened(row: int) -> Path:
+        if paths[row].stat().st_size != int(sizes[row]):
+            raise MimeoError("has another length than when it was listed: delete its items.csv to list anew")
+        return paths[row]
+
+    return _decoded([str(path) for path in paths], opened, fits, size, channels, parts)
+
+
+def decode_members(archive: Path, members: Sequence[str], size: int, channels: int) -> np.ndarray:
+    """Decodes image files as they lie in a .zip file, several at once, both sides brought to the size.
+
+    Returns:
+        uint8, N x size x size x channels.
+
+    Raises:
+        MimeoError: naming the archive, and the file in it, that is damaged, too large or not there.
+    """
+    try:
+        with zipfile.ZipFile(archive) as files:
+
+            def opened(row: int) -> io.BytesIO:
+                return io.BytesIO(files.read(members[row]))
+
+            names = [f"{archive}, {member}" for member in members]
+            return _decoded(names, opened, np.full(len(names), "squash"), size, channels)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise MimeoError(f"{archive}: not readable as a .zip file: {' '.join(str(error).split())}") from None
+
+
+def _decoded(
+    names: Sequence[str],
+    opened: Callable[[int], Path | io.BytesIO],
+    fits: np.ndarray,
+    size: int,
+    channels: int,
+    parts: np.ndarray | None = None,
+) -> np.ndarray:
+    """Decodes what ``opened`` gives for each row; an error is a line that begins with the row's name."""
     Image.init()  # before there are threads
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # LARGEST is the limit here
-    images = np.empty((len(paths), size, size, channels), np.uint8)
+    images = np.empty((len(names), size, size, channels), np.uint8)
 
     def one(row: int) -> None:
         part = None if parts is None else tuple(parts[row].tolist())
-        images[row] = _pixels(paths[row], int(sizes[row]), str(fits[row]), size, channels, part)
+        try:
+            images[row] = _pixels(opened(row), str(fits[row]), size, channels, part)
+        except MimeoError as error:
+            raise MimeoError(f"{names[row]}: {error}") from None
+        except Exception as error:  # a damaged file raises what its decoder happens to raise
+            raise MimeoError(f"{names[row]}: not readable as an image: {' '.join(str(error).split())}") from None
 
     with ThreadPoolExecutor(THREADS) as threads:
         for _ in threads.map(one, range(len(images))):
@@ -188,27 +234,51 @@ def decode(
 
 
 def _pixels(
-    path: Path, listed: int, fit: str, size: int, channels: int, part: tuple[int, ...] | None = None
+    file: Path | io.BytesIO, fit: str, size: int, channels: int, part: tuple[int, ...] | None = None
 ) -> np.ndarray:
-    """One image, size x size x channels; its file must be as long as it was when it was listed."""
-    try:
-        if path.stat().st_size != listed:
-            raise MimeoError(f"{path}: has another length than when it was listed: delete its items.csv to list anew")
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > LARGEST:
-                raise MimeoError(f"{path}: {image.width} x {image.height} pixels, at most {LARGEST:,} are decoded")
-            left, top, right, bottom = part or (0, 0, image.width, image.height)
-            inner = _box(right - left, bottom - top, fit, size)
-            square = _colours(image, channels).resize(
-                (size, size),
-                Image.Resampling.BILINEAR,
-                box=(left + inner[0], top + inner[1], left + inner[2], top + inner[3]),
-            )
-            return np.asarray(square).reshape(size, size, channels)
-    except MimeoError:
-        raise
-    except Exception as error:  # a damaged file raises what its decoder happens to raise
-        raise MimeoError(f"{path}: not readable as an image: {' '.join(str(error).split())}") from None
+    """One image, or a part of it, size x size x channels."""
+    with Image.open(file, formats=FORMATS) as image:
+        if image.width * image.height > LARGEST:
+            raise MimeoError(f"{image.width} x {image.height} pixels, at most {LARGEST:,} are decoded")
+        left, top, right, bottom = part or (0, 0, image.width, image.height)
+        inner = _box(right - left, bottom - top, fit, size)
+        square = _colours(image, channels).resize(
+            (size, size),
+            Image.Resampling.BILINEAR,
+            box=(left + inner[0], top + inner[1], left + inner[2], top + inner[3]),
+        )
+        return np.asarray(square).reshape(size, size, channels)
+
+
+def squares(images: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Images that are arrays already, brought to a size as ``decode`` brings them there, all at once.
+
+    Args:
+        images: uint8, N x height x width (grey) or N x height x width x 3.
+
+    Returns:
+        uint8, N x size x size x channels; grey is repeated, and is ITU-R 601 luma of colour.
+    """
+    if images.ndim == 4 and channels == 1:
+        tall = np.ascontiguousarray(images).reshape(-1, images.shape[2], 3)
+        images = (
+            np.asarray(Image.fromarray(tall).convert("L")).reshape(images.shape[:3]) if len(images) else images[..., 0]
+        )
+    if len(images) and images.shape[1:3] != (size, size):
+        # Pillow resamples rows, then columns, and rounds in between: as one tall picture each, to the same pixels
+        images = _resampled(_resampled(images, size).swapaxes(1, 2), size).swapaxes(1, 2)
+    elif not len(images):
+        images = np.empty((0, size, size, *images.shape[3:]), np.uint8)
+    return images if images.ndim == 4 else np.repeat(images[..., None], channels, axis=-1)
+
+
+def _resampled(images: np.ndarray, width: int) -> np.ndarray:
+    """Rows of every image brought to a width."""
+    count, height, _, *colours = images.shape
+    tall = Image.fromarray(np.ascontiguousarray(images).reshape(count * height, -1, *colours))
+    return np.asarray(tall.resize((width, count * height), Image.Resampling.BILINEAR)).reshape(
+        count, height, width, *colours
+    )
 
 
 def _colours(image: Image.Image, channels: int) -> Image.Image:
