@@ -410,4 +410,4 @@ def test_the_lock_satisfies_the_project() -> None:
 def test_interfaces_are_described(file: Path) -> None:
     """Each kind's package says what a plug-in of it holds, by the name of its function."""
     document = ast.get_docstring(tree(file)) or ""
-    assert f"``{ENTRY[file.parent.name]}(" in document
+    assert all(f"``{entry}(" in document for entry in ENTRY[file.parent.name])

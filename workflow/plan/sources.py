@@ -13,13 +13,13 @@ from typing import Any
 from plan.errors import ConfigError
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-ENTRY = {  # the function a plug-in of each kind must have; its keyword-only arguments are its parameters
-    "datasets": "index",
-    "architectures": "build",
-    "strategies": "order",
-    "responses": "respond",
-    "victims": "answerer",
-    "tables": "markdown",
+ENTRY = {  # the function a plug-in of each kind must have (one of them); its keyword-only arguments are its parameters
+    "datasets": ("index",),
+    "architectures": ("build",),
+    "strategies": ("order", "policy"),
+    "responses": ("respond",),
+    "victims": ("answerer",),
+    "tables": ("markdown",),
 }
 TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -165,10 +165,11 @@ def check_parameters(kind: str, name: str, given: dict[str, Any], where: str) ->
     """
     if not has_plugin(kind, name):
         raise ConfigError(f"{where}: no file workflow/scripts/{plugin_file(kind, name)}")
-    entry = ENTRY[kind.split("/")[0]]
-    known = functions(kind, name).get(entry)
+    entries, there = ENTRY[kind.split("/")[0]], functions(kind, name)
+    known = next((there[entry] for entry in entries if entry in there), None)
     if known is None:
-        raise ConfigError(f"workflow/scripts/{plugin_file(kind, name)}: has no function {entry}()")
+        wanted = " or ".join(f"{entry}()" for entry in entries)
+        raise ConfigError(f"workflow/scripts/{plugin_file(kind, name)}: has no function {wanted}")
     for key, value in given.items():
         if key not in known:
             options = ", ".join(known) or "none"
