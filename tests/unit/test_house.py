@@ -195,7 +195,7 @@ def test_records_looks_around() -> None:
 
 
 INTERFACES = {
-    "datasets": {"mimeo.pictures", "mimeo.archives"},
+    "datasets": {"mimeo.pictures", "mimeo.archives", "mimeo.collecting", "mimeo.downloads"},
     "victims": {"mimeo.models", "mimeo.startup"},
     "tables": {"mimeo.layout", "mimeo.cells"},
 }
@@ -410,4 +410,4 @@ def test_the_lock_satisfies_the_project() -> None:
 def test_interfaces_are_described(file: Path) -> None:
     """Each kind's package says what a plug-in of it holds, by the name of its function."""
     document = ast.get_docstring(tree(file)) or ""
-    assert f"``{ENTRY[file.parent.name]}(" in document
+    assert all(f"``{entry}(" in document for entry in ENTRY[file.parent.name])

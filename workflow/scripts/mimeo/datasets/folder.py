@@ -14,7 +14,7 @@ import numpy as np
 
 from mimeo.datasets import UNKNOWN, Index, Missing, read_split
 from mimeo.errors import MimeoError
-from mimeo.pictures import FITS, decode, listed, summary
+from mimeo.pictures import FITS, decode_listed, home, listed, summary
 
 SPLITS = Path(__file__).parent / "splits"
 
@@ -38,7 +38,7 @@ def index(
         fit: how an image becomes a square: ``crop`` brings the shorter side to 256/224 of the size and cuts out the
             centre, as the papers' networks are tested; ``squash`` brings both sides to the size.
     """
-    root, bare = _root(source, folder), set(unlabelled or ())
+    root, bare = home(source, folder), set(unlabelled or ())
     if fit not in FITS:
         raise MimeoError(f"parameter fit: {fit!r} is none of {', '.join(FITS)}")
     if not bare <= set(splits):
@@ -73,14 +73,6 @@ def index(
     )
 
 
-def _root(source: Path | None, folder: str) -> Path:
-    if source is None:
-        raise Missing(f"MIMEO_DATA is not set: it names the folder of all data sets, where {folder!r} is looked for")
-    if Path(folder).is_absolute() or ".." in Path(folder).parts:
-        raise MimeoError(f"parameter folder: {folder!r} is not below the folder of all data sets")
-    return source / folder
-
-
 def _found(folder: Path) -> dict[str, int]:
     """Names below a folder, and sizes in bytes, of every image there."""
     if not folder.is_dir():
@@ -104,5 +96,4 @@ def _class(root: Path, name: str, depth: int) -> str:
 
 def read(source: Path | None, items: dict[str, np.ndarray], size: int, channels: int) -> np.ndarray:
     """Decodes the listed files, see ``mimeo.pictures``."""
-    paths = [_root(source, str(place)) / str(name) for place, name in zip(items["place"], items["name"], strict=True)]
-    return decode(paths, items["bytes"], items["fit"], size, channels)
+    return decode_listed(source, items, size, channels)
