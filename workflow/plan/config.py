@@ -155,8 +155,6 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
     elif kind == "queries":
         entry.setdefault("parameters", {})
         check_parameters("strategies", entry["strategy"], entry["parameters"], where)
-        if "order" not in functions("strategies", entry["strategy"]):
-            raise ConfigError(f"{where}.strategy: {entry['strategy']!r} chooses as it asks, which no rule does yet")
         shapes = set()
         for part in entry["images"]:
             dataset, split = part.split("/")

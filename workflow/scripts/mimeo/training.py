@@ -14,8 +14,9 @@ import numpy as np
 
 from mimeo.augmentation import augment
 from mimeo.checkpoints import Checkpoint, Checkpoints, Place
-from mimeo.models import to_device, to_unit
+from mimeo.models import posteriors, to_device, to_unit
 from mimeo.startup import nn, torch
+from mimeo.state import put_back, state_of
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,63 @@ def train(
         kept.finish(Place(losses[:-1], steps, shuffled, total))
     network.eval()
     return losses
+
+
+class Online:
+    """A network that learns as answers come in, a step for every ``recipe.batch`` of them (Knockoff Nets, the copycat of
+    the adaptive strategy). Of the recipe count optimiser, rate, momentum, weight decay and batch.
+
+    Args:
+        network: fresh; trained in place.
+        seed: of its random layers.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, seed: int, device: torch.device) -> None:
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+        self.recipe, self.device = recipe, device
+        self.optimizer = _optimizer(network, recipe)
+        self.update = inspect.unwrap(type(self.optimizer).step)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.images: np.ndarray | None = None  # those that still wait for a whole batch, and their answers
+        self.answers: np.ndarray | None = None
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Softmax outputs: float32, images x classes."""
+        return posteriors(self.network, images, self.device)
+
+    def learn(self, images: np.ndarray, answers: np.ndarray) -> None:
+        """Takes in images (uint8, N x height x width x channels) and their answers (float32, N x classes)."""
+        if self.images is not None and self.answers is not None:
+            images, answers = np.concatenate([self.images, images]), np.concatenate([self.answers, answers])
+        batch = self.recipe.batch
+        whole = len(images) // batch * batch
+        self.network.train()
+        for start in range(0, whole, batch):
+            inputs = to_unit(to_device(images[start : start + batch], self.device))
+            targets = torch.from_numpy(answers[start : start + batch]).to(self.device)
+            loss = soft_cross_entropy(self.network(inputs).float(), targets)
+            self.optimizer.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                self.update(self.optimizer)
+        self.network.eval()
+        self.images, self.answers = images[whole:], answers[whole:]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that changes as it learns, as named tensors; not copied."""
+        found = state_of(self.network, self.optimizer, self.generator)
+        if self.images is not None and self.answers is not None:
+            found |= {
+                "waiting/images": torch.from_numpy(self.images),
+                "waiting/answers": torch.from_numpy(self.answers),
+            }
+        return found
+
+    def put_back(self, state: dict[str, torch.Tensor]) -> None:
+        """Goes on from another one's state; this one has learnt nothing yet."""
+        if "waiting/images" in state:
+            self.images, self.answers = state["waiting/images"].numpy(), state["waiting/answers"].numpy()
+        put_back(state, self.network, self.optimizer, self.generator)
 
 
 def soft_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,118 @@
+"""Puts the labels of a pool's images into a tree of two levels, groups and leaves, for strategies that choose by label."""
+
+from typing import Any
+
+import numpy as np
+
+from mimeo.console import job
+from mimeo.errors import MimeoError
+from mimeo.items import load_items, rows_of
+from mimeo.outside import data_folder
+from mimeo.pool import Pool
+from mimeo.seeds import seed_of
+from mimeo.store import save_arrays
+
+SAMPLE = 20  # images of a label whose features are averaged
+GRID = 8  # pixels a side to which images are averaged where no network says what their features are
+
+
+def paths_of(
+    dataset: str, columns: dict[str, np.ndarray], rows: np.ndarray, levels: list[str]
+) -> list[tuple[str, ...]]:
+    """Every image's labels from coarse to fine, after its data set's name; empty where the data set has no such column."""
+    texts = [columns[level][rows].astype(str) if level in columns else np.full(len(rows), "") for level in levels]
+    return [(dataset, *values) for values in zip(*(text.tolist() for text in texts), strict=True)]
+
+
+def clusters(features: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Groups rows of features by k-means: int, one of ``count`` groups each, all of them in use."""
+    from sklearn.cluster import KMeans
+
+    scaled = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
+    found = KMeans(count, n_init=10, random_state=seed % 2**32).fit_predict(scaled)
+    return np.unique(found, return_inverse=True)[1]
+
+
+def pixel_features(images: np.ndarray) -> np.ndarray:
+    """Means over a grid of every image: float32, images x features."""
+    count, size, _, channels = images.shape
+    edges = np.arange(GRID) * size // GRID if size >= GRID else np.arange(size)
+    sums = np.add.reduceat(np.add.reduceat(images.astype(np.float32), edges, 1), edges, 2)
+    extent = np.diff(np.append(edges, size)).astype(np.float32)
+    return (sums / (extent[:, None, None] * extent[None, :, None])).reshape(count, -1)
+
+
+def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[str], tree: str) -> None:
+    """Writes, for every image of the pool, ``part``, ``row`` (which item of which data set), ``label`` (its own class, or
+    -1) and ``leaf``; for every leaf its ``group``; the names of leaves and groups."""
+    parts, rows, labels = [], [], []
+    paths: list[tuple[str, ...]] = []
+    for number, (place, path) in enumerate(zip(spec["images"], items, strict=True)):
+        dataset, split = place.split("/")
+        columns = load_items(path)
+        chosen = rows_of(dataset, columns, split)
+        parts.append(np.full(len(chosen), number, np.int16))
+        rows.append(chosen.astype(np.int64))
+        labels.append(columns["label"][chosen])
+        paths += paths_of(dataset, columns, chosen, spec["tree"]["levels"])
+    names = sorted(set(paths))
+    number_of = {name: leaf for leaf, name in enumerate(names)}
+    leaf = np.array([number_of[path] for path in paths], np.int32)
+    part, row = np.concatenate(parts), np.concatenate(rows)
+    if spec["tree"].get("flat"):
+        groups = ["all"] * len(names)
+    elif "clusters" in spec["tree"]:
+        count = spec["tree"]["clusters"]
+        if count > len(names):
+            raise MimeoError(f"{query}: {count} clusters are more than the {len(names)} labels of the pool")
+        features = mean_features(spec, engine, Pool(data_folder(), spec["parts"], items, part, row), leaf, len(names))
+        found = clusters(features, count, seed_of("clusters", *spec["images"], spec["seed"]))
+        groups = [f"cluster {number:03d}" for number in found]
+    else:
+        groups = ["/".join(name[:2]) for name in names]
+    known = sorted(set(groups))
+    save_arrays(
+        tree,
+        {
+            "part": part,
+            "row": row,
+            "label": np.concatenate(labels),
+            "leaf": leaf,
+            "group": np.array([known.index(group) for group in groups], np.int32),
+            "leaves": np.array(["/".join(name) for name in names]),
+            "groups": np.array(known),
+        },
+    )
+
+
+def mean_features(
+    spec: dict[str, Any], engine: dict[str, Any], pool: Pool, leaf: np.ndarray, leaves: int
+) -> np.ndarray:
+    """The mean features of up to SAMPLE random images of each label: float32, leaves x features."""
+    draw = np.random.default_rng(seed_of("features", *spec["images"], spec["seed"]))
+    shuffled = draw.permutation(len(leaf))
+    ordered = shuffled[np.argsort(leaf[shuffled], kind="stable")]
+    first = np.searchsorted(leaf[ordered], leaf[ordered])
+    sample = ordered[np.arange(len(ordered)) - first < SAMPLE]
+    images = pool.take(sample)
+    if spec.get("features"):
+        from mimeo.models import features, network, prepare_device
+
+        device = prepare_device(engine["device"], engine["threads"])
+        found = features(network(spec["features"], pool.width[0], pool.width[2], 2)().eval(), images, device)
+    else:
+        found = pixel_features(images)
+    sums = np.zeros((leaves, found.shape[1]), np.float64)
+    np.add.at(sums, leaf[sample], found)
+    return (sums / np.bincount(leaf[sample], minlength=leaves)[:, None]).astype(np.float32)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main(
+            snakemake.wildcards.query,
+            snakemake.params.spec,
+            snakemake.params.engine,
+            snakemake.input.listings,
+            snakemake.output.tree,
+        )
