@@ -3,7 +3,7 @@
 import itertools
 import string
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plan.errors import ConfigError, did_you_mean
@@ -11,6 +11,7 @@ from plan.sources import SCRIPTS, closure, digest, functions, plugin_file
 
 RESULTS = "results"
 ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
+LEAST_TO_HOLD_OUT = 10
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
 
 
@@ -28,7 +29,7 @@ class Transfer:
 class Arm:
     """One victim x query set x budget x response x architecture x recipe, with all its replicates.
 
-    ``transfers`` has two entries where the second fine-tunes what the first has trained.
+    ``transfers`` has several entries where each fine-tunes what the one before has trained.
     """
 
     victim: str
@@ -38,9 +39,19 @@ class Arm:
     @property
     def path(self) -> str:
         """The arm's name, used in paths and for its seeds."""
-        first, *rest = self.transfers
+        first = self.transfers[0]
         path = f"{self.victim}/{first.query}/{first.response}-b{first.budget}/{self.architecture}-{first.recipe}"
-        return path + "".join(f"/then/{t.query}/{t.response}-b{t.budget}/{t.recipe}" for t in rest)
+        for before, t in itertools.pairwise(self.transfers):
+            more = _is_more(before, t)
+            path += f"/warm-b{t.budget}" if more else f"/then/{t.query}/{t.response}-b{t.budget}/{t.recipe}"
+        return path
+
+    @property
+    def start(self) -> str:
+        """What its weights start from: ``fresh`` ones; ``warm``, an arm's of a smaller budget of the same queries;
+        ``fine-tuned``, another arm's."""
+        warm = [_is_more(before, after) for before, after in itertools.pairwise(self.transfers)]
+        return "fresh" if not warm else "warm" if all(warm) else "fine-tuned"
 
     @property
     def last(self) -> Transfer:
@@ -51,6 +62,11 @@ class Arm:
     def parent(self) -> "Arm | None":
         """The arm whose weights this one fine-tunes."""
         return Arm(self.victim, self.architecture, self.transfers[:-1]) if len(self.transfers) > 1 else None
+
+
+def _is_more(before: Transfer, after: Transfer) -> bool:
+    """Whether a transfer is one with more queries of the same kind."""
+    return after.budget > before.budget and replace(after, budget=before.budget) == before
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,15 @@ class Plan:
             lists.insert(3, self._budgets(block["budgets"], f"{at}.budgets"))
             for victim, query, response, budget, architecture in itertools.product(*lists):
                 transfers = [self._transfer(query, response, budget, block["recipe"], victim, at)]
-                if "then" in block:
+                if block.get("warm"):
+                    if "then" in block:
+                        raise ConfigError(
+                            f"{at}.warm: a block with `then` starts from no smaller budget: leave one out"
+                        )
+                    [own] = transfers
+                    every = {self._transfer(query, response, b, block["recipe"], victim, at) for b in lists[3]}
+                    transfers = [t for t in sorted(every, key=lambda t: t.budget) if t.budget <= own.budget]
+                elif "then" in block:
                     then = block["then"]
                     deeper = self._budget(then["budget"], f"{at}.then.budget")
                     transfers.append(
@@ -130,6 +154,8 @@ class Plan:
         pool = self.pool_size(query)
         if budget == "all":
             budget = pool
+        if self.selects(recipe) == "validation" and 0 < int(budget) < LEAST_TO_HOLD_OUT:
+            raise ConfigError(f"{where}.budgets: {budget} is too few to hold out a tenth, as {recipe} does")
         if int(budget) > pool:
             raise ConfigError(f"{where}.budgets: {budget} is more than the {pool} images of {query}")
         return Transfer(query, response, int(budget), recipe)
@@ -155,7 +181,8 @@ class Plan:
             "architecture": self.ingredients["architectures"][arm.architecture],
         }
         titles = {key: entry["title"] for key, entry in named.items()}
-        return self._victim_titles(arm.victim) | titles | {"budget": first.budget}
+        shown = arm.last if arm.start == "warm" else first
+        return self._victim_titles(arm.victim) | titles | {"budget": shown.budget}
 
     def _check_unique(self, table: str) -> None:
         taken: dict[tuple[str, str], str] = {}
@@ -203,6 +230,10 @@ class Plan:
     def asks(self, transfer: Transfer) -> bool:
         """Whether the victim is asked (original labels come with the pool)."""
         return self.ingredients["responses"][transfer.response]["labels"] == "victim"
+
+    def selects(self, recipe: str) -> str:
+        """Which epoch's weights a recipe keeps: ``last``, or the one that ``validation`` or ``test`` images choose."""
+        return str(self.ingredients["recipes"][recipe].get("select", "last"))
 
     def cell(self, reference: dict, where: str) -> str:
         """The arm in a cell named by table, row and column.
@@ -291,6 +322,27 @@ class Plan:
             "response": self.plugged("responses", transfer.response),
             "labels": response["labels"],
             "shape": self.shape(arm.victim),
+        }
+
+    def training_inputs(self, path: str, block: str) -> dict[str, list[str]]:
+        """The files that an arm's training reads, by what they are to it.
+
+        Of a test set these are none, but where the arm's recipe says that it chooses the epoch by that (``judged``).
+
+        Args:
+            block: of replicates, as ``first-stop``.
+        """
+        arm = self.arms[path]
+        last, parent, victim = arm.last, arm.parent, arm.victim
+        asks, tested = self.asks(last), self.selects(last.recipe) == "test"
+        dataset = self.ingredients["victims"][victim]["dataset"]
+        return {
+            "shards": self.image_shards(victim, last.query, last.budget),
+            "guards": self.leak_reports(victim, last.query, last.budget),
+            "answers": self.label_shards(victim, last.query, last.budget) if asks else [],
+            "order": [] if asks else [f"{RESULTS}/queries/{last.query}/order.npz"],
+            "parent": [f"{RESULTS}/copycats/{parent.path}/{block}.safetensors"] if parent else [],
+            "judged": [f"{RESULTS}/data/{dataset}/test{kind}.npy" for kind in ("", "-labels")] if tested else [],
         }
 
     def names(self, path: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ is among a job's parameters: they are guesses about machines, and no part of a r
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,20 @@ class Resources:
     def _train_copycat(self, arm: str, first: str, stop: str) -> Load:
         known, count = self.plan.arms[arm], int(stop) - int(first)
         dataset = self.plan.entry("victims", known.victim)["dataset"]
-        return self._training(known.architecture, dataset, known.last.recipe, known.last.budget, count)
+        recipe, budget, network = known.last.recipe, known.last.budget, known.architecture
+        load = self._training(network, dataset, recipe, budget, count)
+        # Images by which every epoch is judged, where not the last is kept, and the weights of the one kept so far.
+        judges = {"test": self._images(dataset, "test"), "validation": budget // 10}
+        images = judges.get(self.plan.selects(recipe), 0) if budget else 0
+        if not images:
+            return load
+        looks = (
+            passes(self.plan.entry("recipes", recipe), budget)
+            * self._answering(network, dataset, images, count).seconds
+        )
+        weights = self._network(network)["weights"] * MEGA
+        held = load.held + images * self._pixels(dataset)
+        return replace(load, seconds=load.seconds + looks, held=held, fixed=load.fixed + weights)
 
     def _score_copycat(self, arm: str) -> Load:
         known, dataset = self.plan.arms[arm], self.plan.entry("victims", self.plan.arms[arm].victim)["dataset"]
