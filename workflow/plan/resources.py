@@ -94,8 +94,11 @@ class Resources:
         return self._entry(job.rule)["minutes"] + self.load(job).seconds / 60
 
     def shares(self, job: Job) -> bool:
-        """Whether a training is small enough to run beside others on one GPU."""
-        return self.minutes(job) <= self.asks["sharing"]
+        """Whether a training is small enough to run beside others on one GPU, and waits for one other at most: members
+        of a group that wait for each other need their time one after the other."""
+        arm = self.plan.arms.get(dict(job.wildcards).get("arm", ""))
+        waits = len(arm.transfers) - 1 if arm else 0
+        return waits < 2 and self.minutes(job) <= self.asks["sharing"]
 
     def _entry(self, rule: str) -> dict[str, Any]:
         return self.asks["work"].get(rule, self.asks["work"]["default"])
@@ -171,13 +174,10 @@ class Resources:
         images = judges.get(self.plan.selects(recipe), 0) if budget else 0
         if not images:
             return load
-        looks = (
-            passes(self.plan.entry("recipes", recipe), budget)
-            * self._answering(network, dataset, images, count).seconds
-        )
-        weights = self._network(network)["weights"] * MEGA
-        held = load.held + images * self._pixels(dataset)
-        return replace(load, seconds=load.seconds + looks, held=held, fixed=load.fixed + weights)
+        looks = passes(self.plan.entry("recipes", recipe), budget)
+        seconds = load.seconds + looks * self._answering(network, dataset, images, count).seconds
+        held, weights = load.held + images * self._pixels(dataset), self._network(network)["weights"] * MEGA
+        return replace(load, seconds=seconds, held=held, fixed=load.fixed + weights)
 
     def _score_copycat(self, arm: str) -> Load:
         known, dataset = self.plan.arms[arm], self.plan.entry("victims", self.plan.arms[arm].victim)["dataset"]

@@ -1,5 +1,5 @@
-"""Shows what the guards found: query images that the victim had learnt or is tested on, arms whose epoch the test set has
-chosen, and trainings that failed."""
+"""Shows what the guards found: query images that the victim had learnt or is tested on, arms whose epoch the test set
+has chosen, and trainings that failed."""
 
 from typing import Any
 
@@ -21,7 +21,8 @@ def leaks(reports: list[str]) -> tuple[list[Line], list[Line]]:
         total[0] += report["checked"]
         total[1] += len(report["left_out"])
         total[2] += report["training_overlaps"]
-    tested, learnt = [], []
+    tested: list[Line] = []
+    learnt: list[Line] = []
     for (query, dataset), (checked, out, overlaps) in sorted(sums.items()):
         what = f"{query} against {dataset}"
         if out:
@@ -69,8 +70,8 @@ def document(tested: list[Line], learnt: list[Line], chosen: list[Line], failure
     return (
         "# What the guards found\n\n## Test images of the victim among the queries\n\n"
         + (
-            f"These equal or nearly equal a test image of the victim. They count as queries, but no copy learns them.\n\n"
-            f"{leaking}\n\n"
+            "These equal or nearly equal a test image of the victim. They count as queries, but no copy learns them."
+            f"\n\n{leaking}\n\n"
             if tested
             else "None: no query image equals or nearly equals one.\n\n"
         )

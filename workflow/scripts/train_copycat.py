@@ -1,4 +1,4 @@
-"""Trains a block of replicates of one arm on the victim's answers: networks that are fresh, or go on from another arm's.
+"""Trains a block of replicates of one arm on the victim's answers, from fresh weights or from another arm's.
 
 Which epoch is kept is the recipe's: the last; the one that agrees most with answers held out of the training; or, as
 in the official code of Knockoff Nets, the one that is most accurate on the victim's test set. The test set is an input

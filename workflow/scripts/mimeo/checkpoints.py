@@ -2,8 +2,9 @@
 
 A job has one folder, with one file for each network it trains. A file is replaced at each save. So there is at most,
 for each network, its weights; for the one under way also the optimiser's state (at most twice the weights), the
-epoch's order (8 bytes an image), the random generators' states, 30 bytes an epoch and, where a judge chooses one, the
-weights of the epoch that it values most so far; and, while it is being replaced, that file twice. The folder goes when the job has written its outputs.
+weights of the epoch that a judge values most so far (where one judges), the epoch's order (8 bytes an image), the
+random generators' states and 60 bytes an epoch; and, while it is being replaced, that file twice. The folder goes when
+the job has written its outputs.
 """
 
 import contextlib

@@ -31,7 +31,7 @@ class Judge:
         return self.values.index(max(self.values)) + 1 if self.values else 0
 
     def look(self, network: nn.Module, epoch: int) -> None:
-        """Values a network in training after an epoch (from 1), unless a training that went on has that value already."""
+        """Values a network in training after an epoch, counted from 1; one taken up after its end has been valued."""
         if len(self.values) >= epoch:
             return
         network.eval()

@@ -34,7 +34,7 @@ class Recipe:
             whole run, a fraction).
         balance: replicate or truncate every class to floor(N / classes) images (Copycat CNN).
         shift, flip: see augmentation.
-        select: whose word decides which epoch's weights are kept: ``last`` takes the last; else the caller brings a judge.
+        select: whose word decides which epoch's weights are kept; where not ``last``, the caller brings a judge.
         precision: ``float32`` or ``bfloat16`` (autocast; weights stay in float32).
     """
 
