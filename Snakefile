@@ -265,7 +265,7 @@ rule group_pool:
     log:
         "logs/queries/{query}/tree.log",
     group:
-        together("data")
+        together("grouping")
     conda:
         "envs/torch.yaml"
     threads: needs.threads("group_pool")
