@@ -382,7 +382,7 @@ rule choose_queries:
     wildcard_constraints:
         query=named(adaptive=True),
     group:
-        together("answers")
+        together("choices", "choose_queries")
     conda:
         "envs/torch.yaml"
     threads: needs.threads("choose_queries")
