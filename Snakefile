@@ -265,7 +265,7 @@ rule group_pool:
     log:
         "logs/queries/{query}/tree.log",
     group:
-        together("data")
+        together("grouping")
     conda:
         "envs/torch.yaml"
     threads: needs.threads("group_pool")
@@ -383,7 +383,7 @@ rule choose_queries:
     wildcard_constraints:
         query=named(adaptive=True),
     group:
-        together("answers")
+        together("choices", "choose_queries")
     conda:
         "envs/torch.yaml"
     threads: needs.threads("choose_queries")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 SCALES = sorted(path.name for path in CONFIG.glob("*.yaml") if path.name != "schema.yaml")
 SCHEMA = yaml.safe_load((CONFIG / "schema.yaml").read_text())["$defs"]
-DEMO, DATASETS, QUERIES, RESPONSES, ARCHITECTURES, RECIPES, VICTIMS = (
+DEMO, DATASETS, RESPONSES, ARCHITECTURES, RECIPES, QUERIES, VICTIMS = (
     "demo.yaml",
     *(f"ingredients/{kind}.yaml" for kind in KINDS),
 )
@@ -382,21 +382,21 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     ),
     "pool of several sizes": (
         [
-            (DATASETS, ("photographs", "size"), 16),
-            (QUERIES, ("mixed",), {**RANDOM, "images": ["digits/train", "photographs/pool"]}),
+            (DATASETS, ("photographs-flat", "size"), 16),
+            (QUERIES, ("mixed",), {**RANDOM, "images": ["digits/train", "photographs-flat/pool"]}),
         ],
         QUERIES,
         ["mixed.images", "size"],
     ),
     "images of another size than the victim's": (
-        [(DATASETS, ("photographs", "size"), 16)],
+        [(DATASETS, ("photographs-flat", "size"), 16)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-random", "digits-plain"],
+        ["knockoff/accuracy.cells[2]", "photographs-flat-random", "digits-plain"],
     ),
     "images of other channels than the victim's": (
-        [(DATASETS, ("photographs", "channels"), 3)],
+        [(DATASETS, ("photographs-flat", "channels"), 3)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-random", "digits-plain"],
+        ["knockoff/accuracy.cells[2]", "photographs-flat-random", "digits-plain"],
     ),
     "original labels of other classes": (
         [(DATASETS, ("fonts", "classes"), list("abcdefghij"))],

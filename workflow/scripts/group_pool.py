@@ -8,6 +8,7 @@ import numpy as np
 from mimeo.console import job
 from mimeo.datasets import UNKNOWN
 from mimeo.errors import MimeoError
+from mimeo.grouping import clusters, pixel_features
 from mimeo.items import load_items, rows_of
 from mimeo.outside import data_folder
 from mimeo.pool import Pool
@@ -15,7 +16,6 @@ from mimeo.seeds import seed_of
 from mimeo.store import save_arrays
 
 SAMPLE = 20  # images of a label whose features are averaged
-GRID = 8  # pixels a side to which images are averaged where no network says what their features are
 
 
 def paths_of(
@@ -30,24 +30,6 @@ def paths_of(
 def joined(labels: Iterable[str]) -> str:
     """Labels from coarse to fine as one name."""
     return "/".join(filter(None, labels))
-
-
-def clusters(features: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Groups rows of features by k-means: int, one of ``count`` groups each, all of them in use."""
-    from sklearn.cluster import KMeans
-
-    scaled = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
-    found = KMeans(count, n_init=10, random_state=seed % 2**32).fit_predict(scaled)
-    return np.unique(found, return_inverse=True)[1]
-
-
-def pixel_features(images: np.ndarray) -> np.ndarray:
-    """Means over a grid of every image: float32, images x features."""
-    count, size = images.shape[:2]
-    edges = np.arange(GRID) * size // GRID if size >= GRID else np.arange(size)
-    sums = np.add.reduceat(np.add.reduceat(images.astype(np.float32), edges, 1), edges, 2)
-    extent = np.diff(np.append(edges, size)).astype(np.float32)
-    return (sums / (extent[:, None, None] * extent[None, :, None])).reshape(count, -1)
 
 
 def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[str], tree: str) -> None:
