@@ -63,7 +63,26 @@ def test_knockoff_figures(plan: Plan) -> None:
     assert cells["knockoff/responses"] == 4 * 7
     shared = 4 * 3 + 1 + 4  # of 60,000 images: the curves' ends, ResNet-34 from ResNet-34, the whole posterior
     knockoffs = [arm for arm in plan.arms.values() if arm.victim.endswith("-resnet34") or "caltech" in arm.victim]
-    assert len(knockoffs) == 16 + 12 * curve + 14 + 28 - shared
+    assert len(knockoffs) == 16 + 12 * curve + 14 + 28 - shared + 10
+
+
+def test_knockoff_protocol(plan: Plan) -> None:
+    """Ours and the authors' at three budgets of the curve: 3 arms by held-out queries, 2 warm ones, 3 by the test set
+    and 2 of both; the smallest budget has nothing to start from."""
+    arms = {cell.arm for cell in plan.tables["knockoff/protocol"]}
+    assert len(plan.tables["knockoff/protocol"]) == 5 * 3
+    others = arms - {cell.arm for cell in plan.tables["knockoff/budgets"]}
+    found = [(plan.selects(plan.arms[arm].last.recipe), plan.arms[arm].start) for arm in others]
+    assert sorted(found) == sorted(
+        [("validation", "fresh")] * 3 + [("last", "warm")] * 2 + [("test", "fresh")] * 3 + [("test", "warm")] * 2
+    )
+    assert len(arms) == 13
+
+
+def test_overlaps_are_left_out(plan: Plan) -> None:
+    """Pools that hold images of other data sets do not stop the scale."""
+    policies = {query: plan.ingredients["queries"][query]["leaks"] for query in ("imagenet-random", "npdd-random")}
+    assert set(policies.values()) == {"leave_out"}
 
 
 def test_copycat_main(plan: Plan) -> None:
@@ -98,9 +117,9 @@ def test_copycat_rates_are_the_solvers(plan: Plan) -> None:
 
 
 def test_all_arms(plan: Plan) -> None:
-    """113 of Knockoff Nets and 103 of Copycat CNN, three trainings each; every one stands in a table."""
-    assert len(plan.arms) == 113 + 103
-    assert sum(len(plan.blocks(arm)) for arm in plan.arms) == 3 * 216
+    """123 of Knockoff Nets and 103 of Copycat CNN, three trainings each; every one stands in a table."""
+    assert len(plan.arms) == 123 + 103
+    assert sum(len(plan.blocks(arm)) for arm in plan.arms) == 3 * 226
     assert set(plan.arms) == {cell.arm for cells in plan.tables.values() for cell in cells}
 
 
