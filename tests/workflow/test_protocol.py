@@ -1,4 +1,4 @@
-"""Ours and the authors' protocol side by side, and a pool that holds test images, from the configuration to the tables."""
+"""Ours and the authors' protocol side by side, and a pool with test images: from configuration to tables."""
 
 import csv
 import json
