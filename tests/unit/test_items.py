@@ -170,7 +170,7 @@ def test_pools_are_united_part_by_part(listings: list[str]) -> None:
 @given(st.integers(1, 20), st.integers(1, 20))
 @settings(database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_shares_nest(listings: list[str], few: int, many: int) -> None:
-    """A share has as many images as asked, all of the split, none twice; fewer are among more; other parts are whole."""
+    """A share has as many images as asked, of its split, none twice; fewer are among more; other parts are whole."""
     few, many = sorted((few, many))
     part, small, _ = pooled(["one/train", "other/pool"], {"one/train": few}, listings)
     _, large, _ = pooled(["one/train", "other/pool"], {"one/train": many}, listings)
