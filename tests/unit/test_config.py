@@ -397,12 +397,12 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "images of another size than the victim's": (
         [(DATASETS, ("photographs-flat", "size"), 16)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-flat-random", "digits-plain"],
+        ["knockoff/accuracy.cells[3]", "photographs-flat-random", "digits-plain"],
     ),
     "images of other channels than the victim's": (
         [(DATASETS, ("photographs-flat", "channels"), 3)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-flat-random", "digits-plain"],
+        ["knockoff/accuracy.cells[3]", "photographs-flat-random", "digits-plain"],
     ),
     "original labels of other classes": (
         [(DATASETS, ("fonts", "classes"), list("abcdefghij"))],
