@@ -16,5 +16,5 @@ def figure(table: Table) -> "Figure":
     drawing, [axes] = canvas(7.2, 4.6)
     curves(table, "accuracy", axes)
     axes.set_title(table.title, loc="left")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="center right", fontsize=8)
     return drawing
