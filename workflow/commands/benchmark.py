@@ -163,9 +163,7 @@ class Naive:
     def draw(self) -> tuple[int, int]:
         """A label by its probability, and one of its images, none of them twice."""
         highest = max(self.preferences)
-        weights = [
-            math.exp(h - highest) if left else 0.0 for h, left in zip(self.preferences, self.left, strict=True)
-        ]
+        weights = [math.exp(h - highest) if left else 0.0 for h, left in zip(self.preferences, self.left, strict=True)]
         total = sum(weights)
         self.policy = [weight / total for weight in weights]
         [leaf] = self.random.choices(range(len(weights)), self.policy)
