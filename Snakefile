@@ -246,10 +246,7 @@ rule order_pool:
         code=lambda w: plan.code(
             "order_pool.py", ("strategies", plan.entry("queries", w.query)["strategy"])
         ),
-        spec=lambda w: {
-            k: plan.entry("queries", w.query)[k]
-            for k in ("images", "strategy", "parameters", "seed")
-        },
+        spec=lambda w: plan.ordering(w.query),
     message:
         "Ordering the pool of {wildcards.query}"
     script:

@@ -438,6 +438,12 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "unknown field of a column": ([(DEMO, (*CELL, "column"), "{x}")], DEMO, ["cells[0].column", "'{x}'"]),
     "field without a name": ([(DEMO, (*CELL, "row"), "{}")], DEMO, ["cells[0].row", "'{}'"]),
     "field left open": ([(DEMO, (*CELL, "row"), "{query")], DEMO, ["cells[0].row", "'{query'"]),
+    "share of what is not in the pool": (
+        [(QUERIES, ("digits-own", "shares"), {"digits/tran": 0.5})],
+        QUERIES,
+        ["digits-own.shares", "digits/tran", "digits/train"],
+    ),
+    "whole as a share": ([(QUERIES, ("digits-own", "shares"), {"digits/train": 1})], QUERIES, ["digits-own.shares"]),
     "split that is not there": (
         [(QUERIES, ("digits-own", "images"), ["digits/pool"])],
         QUERIES,
@@ -454,12 +460,12 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "images of another size than the victim's": (
         [(DATASETS, ("photographs-flat", "size"), 16)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-flat-random", "digits-plain"],
+        ["knockoff/accuracy.cells[3]", "photographs-flat-random", "digits-plain"],
     ),
     "images of other channels than the victim's": (
         [(DATASETS, ("photographs-flat", "channels"), 3)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-flat-random", "digits-plain"],
+        ["knockoff/accuracy.cells[3]", "photographs-flat-random", "digits-plain"],
     ),
     "original labels of other classes": (
         [(DATASETS, ("fonts", "classes"), list("abcdefghij"))],

@@ -194,6 +194,18 @@ def test_all_is_the_whole_pool() -> None:
     assert plan.pool_size("walls") == 1234
 
 
+def test_shares_of_a_pool() -> None:
+    """A share of a part counts as many images as it has, rounded, and one at least."""
+    ingredients = copy.deepcopy(INGREDIENTS)
+    [part] = ingredients["queries"]["own"]["images"]
+    for share, count in ((0.5, 35), (0.1, 7), (0.001, 1)):
+        ingredients["queries"]["own"]["shares"] = {part: share}
+        plan = Plan(planned().scale, ingredients)
+        assert plan.pool_size("own") == count
+        assert plan.pool("own")["counts"] == {part: count}
+    assert "counts" not in planned().pool("own")
+
+
 def test_two_arms_in_one_cell() -> None:
     """Two arms may not fill the same cell."""
     with pytest.raises(ConfigError, match="two arms in the cell 'Walls' / 'Signs'"):

@@ -9,7 +9,7 @@ from mimeo.console import job
 from mimeo.datasets import UNKNOWN
 from mimeo.errors import MimeoError
 from mimeo.grouping import clusters, pixel_features
-from mimeo.items import load_items, rows_of
+from mimeo.items import labels_of, pooled
 from mimeo.outside import data_folder
 from mimeo.pool import Pool
 from mimeo.seeds import seed_of
@@ -39,20 +39,13 @@ def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[s
     For every image of the pool ``part``, ``row`` (which item of which data set), ``label`` (its own class, or -1) and
     ``leaf``; for every leaf its ``group``; the names of leaves and groups.
     """
-    parts, rows, labels = [], [], []
+    part, row, tables = pooled(spec["images"], spec.get("counts", {}), items)
     paths: list[tuple[str, ...]] = []
-    for number, (place, path) in enumerate(zip(spec["images"], items, strict=True)):
-        dataset, split = place.split("/")
-        columns = load_items(path)
-        chosen = rows_of(dataset, columns, split)
-        parts.append(np.full(len(chosen), number, np.int16))
-        rows.append(chosen.astype(np.int64))
-        labels.append(columns["label"][chosen])
-        paths += paths_of(dataset, columns, chosen, spec["tree"]["levels"])
+    for number, (place, columns) in enumerate(zip(spec["images"], tables, strict=True)):
+        paths += paths_of(place.split("/")[0], columns, row[part == number], spec["tree"]["levels"])
     names = sorted(set(paths))
     number_of = {name: leaf for leaf, name in enumerate(names)}
     leaf = np.array([number_of[path] for path in paths], np.int32)
-    part, row = np.concatenate(parts), np.concatenate(rows)
     if spec["tree"].get("flat"):
         groups = ["all"] * len(names)
     elif "clusters" in spec["tree"]:
@@ -70,7 +63,7 @@ def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[s
         {
             "part": part,
             "row": row,
-            "label": np.concatenate(labels),
+            "label": labels_of(part, row, tables),
             "leaf": leaf,
             "group": np.array([known.index(group) for group in groups], np.int32),
             "leaves": np.array([joined(name) for name in names]),
