@@ -1,4 +1,4 @@
-"""Grouping a pool's labels and choosing from it: trees, shards that go on from one another, logs, stops, bad answers."""
+"""Grouping a pool's labels and choosing from it: trees, shards that go on from one another, stops, bad answers."""
 
 import itertools
 import signal

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mimeo.errors import MimeoError
 from mimeo.store import (
     atomic,
     load_array,

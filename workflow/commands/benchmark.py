@@ -11,17 +11,17 @@ import random
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "workflow" / "scripts")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import choose_queries
 import decode_split
 import group_pool
 import list_images
 import train_victim
+
 from mimeo.console import Console
 from mimeo.errors import MimeoError
 from mimeo.evaluation import Truth, divergence, image_weights, interval, resampled
@@ -37,6 +37,7 @@ from plan import ConfigError, load_plan
 from plan.arms import Plan
 from plan.config import read_yaml
 
+ROOT = Path(__file__).resolve().parents[2]
 RESAMPLES = 2000
 Answers = tuple[np.ndarray, np.ndarray]  # places in the pool, answers
 
@@ -54,7 +55,7 @@ class Bench:
         self.recipe = Recipe(**plan.ingredients["recipes"][recipe])
         self.victim, self.query, self.shape = victim, query, plan.shape(victim)
         engine = {"device": plan.scale["device"], "threads": plan.scale["threads"]}
-        self.device = prepare_device(**{"name": engine["device"], "threads": engine["threads"]})
+        self.device = prepare_device(engine["device"], engine["threads"])
         taught = plan.ingredients["victims"][victim]["dataset"]
         for dataset in dict.fromkeys([taught, *plan.datasets_of(query)]):
             spec = plan.ingredients["datasets"][dataset]
