@@ -41,8 +41,7 @@ def step(
     check_answers(victim, posterior, (len(indices), classes))
     shown = posterior.astype(np.float16)
     learnt = shown.astype(np.float32)
-    policy.learn(learnt, copy.predict(pixels))
-    copy.learn(pixels, learnt)
+    policy.learn(learnt, copy.learn(pixels, learnt))
     return indices, shown
 
 
