@@ -266,7 +266,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--victim", default="digits-plain")
     parser.add_argument("--query", default="photographs-adaptive", help="a query set that is chosen as it is asked")
     parser.add_argument("--recipe", default="small-knockoff", help="by which the last copies are trained")
-    parser.add_argument("--queries", type=int, default=4000)
+    parser.add_argument("--queries", type=int, default=4096)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64, 256, 1024])
     parser.add_argument("--repeats", type=int, default=5, help="each with another seed")
     return parser.parse_args(arguments)
