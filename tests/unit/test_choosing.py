@@ -271,13 +271,13 @@ class Choosing:
 
     def run(self, start: int, stop: int, before: tuple[int, int] | None = None) -> dict[str, bytes]:
         """Makes a shard, and returns its outputs."""
-        out = {name: str(self.path(start, stop, name)) for name in OUTPUTS}
+        images, answers, order, log, state = (str(self.path(start, stop, name)) for name in OUTPUTS)
         say = Console(self.folder / "job.log")
         try:
             choose_queries.main(
                 "reader", "some", self.code, self.spec, ENGINE, start, stop, str(self.folder / "tree.npz"), self.items,
                 self.weights, [str(self.path(*before, "state.safetensors"))] if before else [],
-                *(out[name] for name in OUTPUTS), str(self.folder / "kept"), say,
+                images, answers, order, log, state, str(self.folder / "kept"), say,
             )  # fmt: skip
         finally:
             say.file.close()
@@ -500,6 +500,28 @@ def test_a_damaged_state_is_refused(choosing: Choosing, complaint: Callable[[Cal
     said = complaint(lambda: choosing.run(64, 128, (0, 64)))
     assert said.startswith(f"{path}: damaged")
     assert not (choosing.folder / "64-128").exists()
+
+
+def cut(path: Path, whole: Path) -> str:
+    """The first half of a file under another name."""
+    content = whole.read_bytes()
+    path.write_bytes(content[: content.rindex(b"\n", 0, len(content) // 2) + 1])
+    return str(path)
+
+
+@pytest.mark.parametrize("file", ["tree", "items", "weights"])
+def test_a_damaged_input_is_refused(
+    choosing: Choosing, file: str, complaint: Callable[[Callable[[], object]], str]
+) -> None:
+    path = choosing.folder / ("tree.npz" if file == "tree" else "cut")
+    if file == "items":
+        choosing.items = [cut(path, Path(choosing.items[0]))]
+    elif file == "weights":
+        choosing.weights = cut(path, Path(choosing.weights))
+    else:
+        cut(path, path)
+    assert complaint(lambda: choosing.run(0, 64)).startswith(str(path))
+    assert not (choosing.folder / "0-64").exists()
 
 
 # --- bad answers ----------------------------------------------------------------------------------------------

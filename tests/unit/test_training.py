@@ -236,9 +236,9 @@ def test_no_test_data_can_come_near() -> None:
 FAMILIES = ("plain", "alexnet_small", "resnet_small")  # nothing random, dropout, batch normalisation
 
 
-def online(plugin: str = "plain", seed: int = 0, **changes: object) -> Online:
+def online(plugin: str = "plain", seed: int = 0, changes: dict[str, object] | None = None) -> Online:
     """A network that learns as it goes; it starts from the seed alone, whatever was drawn before."""
-    settings_ = recipe(**{"epochs": 1, "batch": 8, **changes})
+    settings_ = recipe(**{"epochs": 1, "batch": 8, **(changes or {})})
     torch.manual_seed(seed)
     model = fresh(plugin, seed)
     torch.manual_seed(seed + 1)
@@ -275,14 +275,14 @@ def test_online_goes_on_from_a_state_exactly(plugin: str, cut: int, optimiser: d
     """Put back into a network of other weights, after other draws: what waits, dropout and momentum included."""
     images, labels = quadrants(45, 0)
     answers = one_hot(labels)
-    whole = online(plugin, **optimiser)
+    whole = online(plugin, changes=optimiser)
     whole.learn(images, answers)
     expected = weights(whole.network)
-    first = online(plugin, **optimiser)
+    first = online(plugin, changes=optimiser)
     if cut:
         first.learn(images[:cut], answers[:cut])
     state = {name: tensor.clone() for name, tensor in first.state().items()}
-    second = online(plugin, seed=5, **optimiser)
+    second = online(plugin, 5, optimiser)
     torch.rand(7)
     second.put_back(state)
     second.learn(images[cut:], answers[cut:])
