@@ -127,6 +127,8 @@ class Plan:
             taught = self.entry("victims", victim)["dataset"]
             if shown["labels"] == "pool" and not _same_classes(part, source["classes"], taught, dataset["classes"]):
                 raise ConfigError(f"{where}: {query} has no original labels of {victim}'s classes")
+        if shown["labels"] == "pool" and self.adaptive(query):
+            raise ConfigError(f"{where}: {query} is chosen by what {victim} answers: it has no original labels alone")
         pool = self.pool_size(query)
         if budget == "all":
             budget = pool
@@ -256,6 +258,18 @@ class Plan:
             "architecture": self.plugged("architectures", entry["architecture"]),
             "recipe": self.ingredients["recipes"][entry["recipe"]],
             "shape": self.shape(name),
+        }
+
+    def grouping(self, query: str) -> dict[str, Any]:
+        """Everything that decides the tree of a pool's labels, but the files it reads."""
+        entry = self.ingredients["queries"][query]
+        features = entry["tree"].get("features")
+        return {
+            "images": entry["images"],
+            "tree": entry["tree"],
+            "seed": entry["seed"],
+            "parts": [self.decoding(dataset) for dataset in self.datasets_of(query)],
+            "features": self.plugged("architectures", features) if features else None,
         }
 
     def choosing(self, victim: str, query: str) -> dict[str, Any]:
@@ -516,10 +530,19 @@ class Plan:
         """The victim's answers to a query set's prefix."""
         return [f"{RESULTS}/labels/{victim}/{query}/{span}.npy" for span in self.spans(query, budget)]
 
+    def leak_report(self, victim: str, query: str, span: str) -> str:
+        """The report that a shard holds no test image of a victim."""
+        dataset = self.ingredients["victims"][victim]["dataset"]
+        return f"{RESULTS}/{self.folder(victim, query)}/{span}.leaks-{dataset}.json"
+
     def leak_reports(self, victim: str, query: str, budget: int) -> list[str]:
         """The reports that a prefix holds no test image of a victim."""
-        folder, dataset = self.folder(victim, query), self.ingredients["victims"][victim]["dataset"]
-        return [f"{RESULTS}/{folder}/{span}.leaks-{dataset}.json" for span in self.spans(query, budget)]
+        return [self.leak_report(victim, query, span) for span in self.spans(query, budget)]
+
+    def state_before(self, victim: str, query: str, start: int) -> list[str]:
+        """What a query set chosen as it is asked goes on from: nothing where it begins."""
+        spans = self.spans(query, start)
+        return [f"{RESULTS}/{self.folder(victim, query)}/{spans[-1]}.state.safetensors"] if spans else []
 
     def all_orders(self) -> list[str]:
         """The order of every query set in the plan that is asked or decoded; of those chosen as they are asked, the
@@ -527,18 +550,28 @@ class Plan:
         queries = dict.fromkeys(arm.last.query for arm in self.arms.values() if arm.last.budget)
         return [f"{RESULTS}/queries/{query}/{'tree' if self.adaptive(query) else 'order'}.npz" for query in queries]
 
-    def all_query_files(self, adaptive: bool) -> list[str]:
-        """Every shard of query images and every leak report in the plan.
+    def all_image_shards(self, adaptive: bool) -> list[str]:
+        """Every shard of query images in the plan.
 
         Args:
             adaptive: of query sets chosen as they are asked, or of the others.
         """
-        files: dict[str, None] = {}
+        return self._all_of_prefixes(self.image_shards, adaptive)
+
+    def all_leak_reports(self, adaptive: bool | None = None) -> list[str]:
+        """Every leak report in the plan.
+
+        Args:
+            adaptive: of query sets chosen as they are asked, or of the others; of both where it is None.
+        """
+        return self._all_of_prefixes(self.leak_reports, adaptive)
+
+    def _all_of_prefixes(self, files: Callable[[str, str, int], list[str]], adaptive: bool | None) -> list[str]:
+        found: dict[str, None] = {}
         for arm in self.arms.values():
-            if self.adaptive(arm.last.query) == adaptive:
-                files |= dict.fromkeys(self.image_shards(arm.victim, arm.last.query, arm.last.budget))
-                files |= dict.fromkeys(self.leak_reports(arm.victim, arm.last.query, arm.last.budget))
-        return list(files)
+            if adaptive in (None, self.adaptive(arm.last.query)):
+                found |= dict.fromkeys(files(arm.victim, arm.last.query, arm.last.budget))
+        return list(found)
 
     def all_label_shards(self) -> list[str]:
         """Every shard of answers in the plan."""
@@ -598,8 +631,8 @@ class Plan:
             "victims": lambda: [
                 f"{RESULTS}/victims/{victim}/{role}.safetensors" for victim in self.victims() for role in self.roles()
             ],
-            "queries": lambda: [*self.all_orders(), *self.all_query_files(adaptive=False)],
-            "labels": lambda: [*self.all_label_shards(), *self.all_query_files(adaptive=True)],
+            "queries": lambda: [*self.all_orders(), *self.all_image_shards(False), *self.all_leak_reports(False)],
+            "labels": lambda: [*self.all_label_shards(), *self.all_image_shards(True), *self.all_leak_reports(True)],
             "copycats": lambda: [block for arm in self.arms for block in self.blocks(arm)],
             "scores": lambda: [*self.all_scores("copycats"), *self.all_scores("victims")],
             "tables": lambda: [*self.outputs(), f"{RESULTS}/costs/{self.name}.csv"],

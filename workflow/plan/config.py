@@ -184,7 +184,7 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
 
 
 def _check_choosing(entry: dict, ingredients: dict, where: str) -> None:
-    """Refuses a strategy that chooses as it asks without what it chooses from and learns with, and any other with it."""
+    """Refuses a strategy that chooses as it asks without what that takes, and any other with it."""
     chooses = "policy" in functions("strategies", entry["strategy"])
     for key in ("tree", "copycat"):
         if chooses != (key in entry):

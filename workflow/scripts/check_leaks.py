@@ -40,7 +40,7 @@ def main(
 if __name__ == "__main__":
     with job(snakemake.log[0]) as console:
         main(
-            snakemake.wildcards.query,
+            snakemake.params.query,
             snakemake.wildcards.dataset,
             int(snakemake.wildcards.start),
             snakemake.input.shard,

@@ -1,7 +1,7 @@
-"""Chooses a shard of queries by what the victim answers, asks them, and trains a copycat meanwhile (Knockoff Nets, 4.1.2).
+"""Chooses a shard of queries by what the victim answers, and trains a copycat meanwhile (Knockoff Nets, 4.1.2).
 
-Shards follow one another: each goes on from the state that the one before has left. So a larger budget asks only what is
-new, and smaller budgets are prefixes.
+Shards follow one another: each goes on from the state that the one before has left. So a larger budget asks only
+what is new, and smaller budgets are prefixes.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from mimeo.answers import check_answers
 from mimeo.checkpoints import Checkpoints
 from mimeo.console import Console, job
-from mimeo.models import network, posteriors, prepare_device
+from mimeo.models import network, prepare_device
 from mimeo.outside import data_folder
 from mimeo.plugins import load
 from mimeo.pool import Pool
@@ -29,7 +29,7 @@ def main(
     items: list[str], weights: str, before: list[str], images: str, answers: str, order: str, log: str, state: str,
     checkpoints: str, say: Console,
 ) -> None:  # fmt: skip
-    """Writes the shard's images and answers, the order so far, what the policy did, and where the next shard goes on."""
+    """Writes the shard's images and answers, the order so far, what the policy did, and what the next goes on from."""
     import torch
 
     cost, device = Cost(), prepare_device(engine["device"], engine["threads"])

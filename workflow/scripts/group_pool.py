@@ -1,10 +1,12 @@
-"""Puts the labels of a pool's images into a tree of two levels, groups and leaves, for strategies that choose by label."""
+"""Puts the labels of a pool's images into a tree of groups and leaves, for strategies that choose by label."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from mimeo.console import job
+from mimeo.datasets import UNKNOWN
 from mimeo.errors import MimeoError
 from mimeo.items import load_items, rows_of
 from mimeo.outside import data_folder
@@ -19,9 +21,15 @@ GRID = 8  # pixels a side to which images are averaged where no network says wha
 def paths_of(
     dataset: str, columns: dict[str, np.ndarray], rows: np.ndarray, levels: list[str]
 ) -> list[tuple[str, ...]]:
-    """Every image's labels from coarse to fine, after its data set's name; empty where the data set has no such column."""
+    """Every image's labels from coarse to fine, after its data set's name; empty where it has none of that kind."""
     texts = [columns[level][rows].astype(str) if level in columns else np.full(len(rows), "") for level in levels]
+    texts = [np.where(text == str(UNKNOWN), "", text) for text in texts]
     return [(dataset, *values) for values in zip(*(text.tolist() for text in texts), strict=True)]
+
+
+def joined(labels: Iterable[str]) -> str:
+    """Labels from coarse to fine as one name."""
+    return "/".join(filter(None, labels))
 
 
 def clusters(features: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -35,7 +43,7 @@ def clusters(features: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 def pixel_features(images: np.ndarray) -> np.ndarray:
     """Means over a grid of every image: float32, images x features."""
-    count, size, _, channels = images.shape
+    count, size = images.shape[:2]
     edges = np.arange(GRID) * size // GRID if size >= GRID else np.arange(size)
     sums = np.add.reduceat(np.add.reduceat(images.astype(np.float32), edges, 1), edges, 2)
     extent = np.diff(np.append(edges, size)).astype(np.float32)
@@ -43,8 +51,11 @@ def pixel_features(images: np.ndarray) -> np.ndarray:
 
 
 def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[str], tree: str) -> None:
-    """Writes, for every image of the pool, ``part``, ``row`` (which item of which data set), ``label`` (its own class, or
-    -1) and ``leaf``; for every leaf its ``group``; the names of leaves and groups."""
+    """Writes the tree.
+
+    For every image of the pool ``part``, ``row`` (which item of which data set), ``label`` (its own class, or -1) and
+    ``leaf``; for every leaf its ``group``; the names of leaves and groups.
+    """
     parts, rows, labels = [], [], []
     paths: list[tuple[str, ...]] = []
     for number, (place, path) in enumerate(zip(spec["images"], items, strict=True)):
@@ -69,7 +80,7 @@ def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[s
         found = clusters(features, count, seed_of("clusters", *spec["images"], spec["seed"]))
         groups = [f"cluster {number:03d}" for number in found]
     else:
-        groups = ["/".join(name[:2]) for name in names]
+        groups = [joined(name[:2]) for name in names]
     known = sorted(set(groups))
     save_arrays(
         tree,
@@ -79,7 +90,7 @@ def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[s
             "label": np.concatenate(labels),
             "leaf": leaf,
             "group": np.array([known.index(group) for group in groups], np.int32),
-            "leaves": np.array(["/".join(name) for name in names]),
+            "leaves": np.array([joined(name) for name in names]),
             "groups": np.array(known),
         },
     )

@@ -142,8 +142,10 @@ def train(
 
 
 class Online:
-    """A network that learns as answers come in, a step for every ``recipe.batch`` of them (Knockoff Nets, the copycat of
-    the adaptive strategy). Of the recipe count optimiser, rate, momentum, weight decay and batch.
+    """A network that learns as answers come in, a step for every ``recipe.batch`` of them.
+
+    The copycat of the adaptive strategy (Knockoff Nets, 4.1.2). Of the recipe count optimiser, rate, momentum, weight
+    decay and batch.
 
     Args:
         network: fresh; trained in place.
