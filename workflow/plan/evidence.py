@@ -1,4 +1,4 @@
-"""What tables read beside the scores of arms: files of the kinds that a plug-in names in ``NEEDS``, and whose they are."""
+"""What tables read beside scores: files of the kinds that a plug-in names in ``NEEDS``, by what they are of."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any

@@ -168,17 +168,12 @@ def needs(table: str) -> tuple[str, ...]:
     file = plugin_file(f"tables/{paper}", short)
     found = None
     for node in _tree(file).body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target if _is_annotated(node) else None
-        if isinstance(target, ast.Name) and target.id == "NEEDS":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NEEDS":
             found = _texts(node.value, f"workflow/scripts/{file}: NEEDS")
     if (found is not None) != ("measure" in functions(f"tables/{paper}", short)):
         there, lacking = ("NEEDS", "measure()") if found is not None else ("measure()", "NEEDS")
         raise ConfigError(f"workflow/scripts/{file}: has {there}, but no {lacking}")
     return found or ()
-
-
-def _is_annotated(node: ast.stmt) -> bool:
-    return isinstance(node, ast.AnnAssign) and node.value is not None
 
 
 def _texts(node: ast.expr, where: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Makes a table: measured cells, scores of arms or what its plug-in measures, beside published ones, as CSV and Markdown."""
+"""Makes a table: measured cells, scores or what its plug-in measures, beside published ones, as CSV and Markdown."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,7 @@
-"""What a table's own ``measure`` reads: files of the kinds that its plug-in names in ``NEEDS``, found by what they are of."""
+"""What a table's own ``measure`` reads: files of the kinds that its plug-in names in ``NEEDS``, by what they are of."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -146,9 +146,13 @@ class Evidence:
         logs = [load_arrays(file, "leaf", "at", "groups", "leaves") for file in files]
         for file, log in zip(files, logs, strict=True):
             widths = log["groups"].shape[1:], log["leaves"].shape[1:]
-            if widths != (tree["groups"].shape, tree["leaves"].shape) or log["leaf"].max(initial=0) >= len(tree["leaves"]):
+            if widths != (tree["groups"].shape, tree["leaves"].shape) or log["leaf"].max(initial=0) >= len(
+                tree["leaves"]
+            ):
                 raise MimeoError(f"{file}: is of another tree than {tree_file}")
-        leaf, at, groups, leaves = (np.concatenate([log[key] for log in logs]) for key in ("leaf", "at", "groups", "leaves"))
+        leaf, at, groups, leaves = (
+            np.concatenate([log[key] for log in logs]) for key in ("leaf", "at", "groups", "leaves")
+        )
         if len(leaf) < budget:
             raise MimeoError(f"{files[-1]}: {len(leaf)} queries are logged, the arm has {budget}")
         kept = at < budget
@@ -166,7 +170,7 @@ class Evidence:
         if dataset in self.told["declared"]:
             return list(self.told["declared"][dataset])
         [path] = self._files("classes", dataset)
-        return list(_manifest(path)["classes"]) if Path(path).suffix == ".json" else read_classes(path)
+        return list(_manifest(path)["classes"]) if PurePath(path).suffix == ".json" else read_classes(path)
 
     def synonyms(self) -> list[tuple[str, str]]:
         """Pairs of a victim's and a pool's class that mean the same.
