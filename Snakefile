@@ -261,10 +261,7 @@ rule order_pool:
         code=lambda w: plan.code(
             "order_pool.py", ("strategies", plan.entry("queries", w.query)["strategy"])
         ),
-        spec=lambda w: {
-            k: plan.entry("queries", w.query)[k]
-            for k in ("images", "strategy", "parameters", "seed")
-        },
+        spec=lambda w: plan.ordering(w.query),
     message:
         "Ordering the pool of {wildcards.query}"
     script:
@@ -280,7 +277,7 @@ rule group_pool:
     log:
         "logs/queries/{query}/tree.log",
     group:
-        together("data")
+        together("grouping")
     conda:
         "envs/torch.yaml"
     threads: needs.threads("group_pool")
@@ -397,7 +394,7 @@ rule choose_queries:
     wildcard_constraints:
         query=named(adaptive=True),
     group:
-        together("answers")
+        together("choices", "choose_queries")
     conda:
         "envs/torch.yaml"
     threads: needs.threads("choose_queries")

@@ -186,7 +186,7 @@ def test_outside_says_where_data_lie() -> None:
     assert re.findall(r"os\.\w+", code) == ["os.environ"]
     assert re.findall(r"MIMEO_\w+", code.rsplit("def ", 1)[1].partition('"""')[2].partition('"""')[2]) == ["MIMEO_DATA"]
     users = {file.stem for file in STAGES if "mimeo/outside.py" in closure(file.name)}
-    assert users == {"list_images", "decode_split", "decode_queries"}
+    assert users == {"list_images", "decode_split", "decode_queries", "group_pool", "choose_queries"}
 
 
 def test_records_looks_around() -> None:

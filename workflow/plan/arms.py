@@ -196,8 +196,15 @@ class Plan:
 
     def pool_size(self, query: str) -> int:
         """How many images a query set orders."""
-        parts = (part.split("/") for part in self.ingredients["queries"][query]["images"])
-        return sum(self.ingredients["datasets"][dataset]["splits"][split] for dataset, split in parts)
+        return sum(count for _, count in self._parts(query))
+
+    def _parts(self, query: str) -> Iterator[tuple[str, int]]:
+        """The parts of a query set's pool, and how many images of each are in it."""
+        entry = self.ingredients["queries"][query]
+        for part in entry["images"]:
+            dataset, split = part.split("/")
+            count = self.ingredients["datasets"][dataset]["splits"][split]
+            yield part, max(1, round(count * entry.get("shares", {}).get(part, 1)))
 
     def adaptive(self, query: str) -> bool:
         """Whether a query set's strategy chooses as it asks, so that every victim has a query set of its own."""
@@ -260,12 +267,23 @@ class Plan:
             "shape": self.shape(name),
         }
 
+    def pool(self, query: str) -> dict[str, Any]:
+        """Which images are in a query set's pool, but the files that list them."""
+        entry = self.ingredients["queries"][query]
+        counts = {part: count for part, count in self._parts(query) if part in entry.get("shares", {})}
+        return {"images": entry["images"]} | ({"counts": counts} if counts else {})
+
+    def ordering(self, query: str) -> dict[str, Any]:
+        """Everything that decides the order of a query set, but the files it reads."""
+        entry = self.ingredients["queries"][query]
+        return self.pool(query) | {key: entry[key] for key in ("strategy", "parameters", "seed")}
+
     def grouping(self, query: str) -> dict[str, Any]:
         """Everything that decides the tree of a pool's labels, but the files it reads."""
         entry = self.ingredients["queries"][query]
         features = entry["tree"].get("features")
         return {
-            "images": entry["images"],
+            **self.pool(query),
             "tree": entry["tree"],
             "seed": entry["seed"],
             "parts": [self.decoding(dataset) for dataset in self.datasets_of(query)],

@@ -167,6 +167,9 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
                 known = ", ".join(source["splits"])
                 raise ConfigError(f"{where}.images: {dataset} has no split {split!r} (splits: {known})")
             shapes.add((source["size"], source["channels"]))
+        for part in entry.get("shares", {}):
+            if part not in entry["images"]:
+                raise ConfigError(f"{where}.shares: {part} is not among images{did_you_mean(part, entry['images'])}")
         if len(shapes) > 1:
             raise ConfigError(f"{where}.images: the parts differ in size or channels")
         _check_choosing(entry, ingredients, where)

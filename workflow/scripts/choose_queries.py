@@ -69,6 +69,7 @@ def main(
             put_back(kept)
             chosen = {name: kept[name].numpy() for name in chosen}
             taken = {name: [kept[f"taken/{name}"].numpy()] for name in taken}
+            say.note(f"{saved.path('chosen')}: goes on after {len(chosen['indices'])} of {stop - start} queries")
         every = max(1, spec["shard"] // SNAPSHOTS)
         count = len(chosen["indices"])
         while start + count < stop:

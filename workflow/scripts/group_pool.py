@@ -8,14 +8,14 @@ import numpy as np
 from mimeo.console import job
 from mimeo.datasets import UNKNOWN
 from mimeo.errors import MimeoError
-from mimeo.items import load_items, rows_of
+from mimeo.grouping import clusters, pixel_features
+from mimeo.items import labels_of, pooled
 from mimeo.outside import data_folder
 from mimeo.pool import Pool
 from mimeo.seeds import seed_of
 from mimeo.store import save_arrays
 
 SAMPLE = 20  # images of a label whose features are averaged
-GRID = 8  # pixels a side to which images are averaged where no network says what their features are
 
 
 def paths_of(
@@ -32,44 +32,19 @@ def joined(labels: Iterable[str]) -> str:
     return "/".join(filter(None, labels))
 
 
-def clusters(features: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Groups rows of features by k-means: int, one of ``count`` groups each, all of them in use."""
-    from sklearn.cluster import KMeans
-
-    scaled = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
-    found = KMeans(count, n_init=10, random_state=seed % 2**32).fit_predict(scaled)
-    return np.unique(found, return_inverse=True)[1]
-
-
-def pixel_features(images: np.ndarray) -> np.ndarray:
-    """Means over a grid of every image: float32, images x features."""
-    count, size = images.shape[:2]
-    edges = np.arange(GRID) * size // GRID if size >= GRID else np.arange(size)
-    sums = np.add.reduceat(np.add.reduceat(images.astype(np.float32), edges, 1), edges, 2)
-    extent = np.diff(np.append(edges, size)).astype(np.float32)
-    return (sums / (extent[:, None, None] * extent[None, :, None])).reshape(count, -1)
-
-
 def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[str], tree: str) -> None:
     """Writes the tree.
 
     For every image of the pool ``part``, ``row`` (which item of which data set), ``label`` (its own class, or -1) and
     ``leaf``; for every leaf its ``group``; the names of leaves and groups.
     """
-    parts, rows, labels = [], [], []
+    part, row, tables = pooled(spec["images"], spec.get("counts", {}), items)
     paths: list[tuple[str, ...]] = []
-    for number, (place, path) in enumerate(zip(spec["images"], items, strict=True)):
-        dataset, split = place.split("/")
-        columns = load_items(path)
-        chosen = rows_of(dataset, columns, split)
-        parts.append(np.full(len(chosen), number, np.int16))
-        rows.append(chosen.astype(np.int64))
-        labels.append(columns["label"][chosen])
-        paths += paths_of(dataset, columns, chosen, spec["tree"]["levels"])
+    for number, (place, columns) in enumerate(zip(spec["images"], tables, strict=True)):
+        paths += paths_of(place.split("/")[0], columns, row[part == number], spec["tree"]["levels"])
     names = sorted(set(paths))
     number_of = {name: leaf for leaf, name in enumerate(names)}
     leaf = np.array([number_of[path] for path in paths], np.int32)
-    part, row = np.concatenate(parts), np.concatenate(rows)
     if spec["tree"].get("flat"):
         groups = ["all"] * len(names)
     elif "clusters" in spec["tree"]:
@@ -87,7 +62,7 @@ def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[s
         {
             "part": part,
             "row": row,
-            "label": np.concatenate(labels),
+            "label": labels_of(part, row, tables),
             "leaf": leaf,
             "group": np.array([known.index(group) for group in groups], np.int32),
             "leaves": np.array([joined(name) for name in names]),

@@ -80,13 +80,17 @@ class Checkpoints:
             name = signal.Signals(self.told).name
             raise MimeoError(f"stopped by {name} after {far}: the next run goes on from there")
 
+    def path(self, name: str) -> Path:
+        """The file of what is kept by a name."""
+        return self.folder / f"{name}.safetensors"
+
     def due(self) -> bool:
         """Whether it is time to save: by the clock, or because the job was told to stop."""
         return bool(self.told) or clock() >= self.next
 
     def read(self, name: str) -> tuple[Any, dict[str, torch.Tensor]] | None:
         """What ``write`` has kept last, facts and tensors; where there is none to use, None."""
-        path = self.folder / f"{name}.safetensors"
+        path = self.path(name)
         if not path.exists():
             return None
         try:
@@ -107,7 +111,7 @@ class Checkpoints:
         Raises:
             MimeoError: the job was told to stop.
         """
-        began, path = clock(), self.folder / f"{name}.safetensors"
+        began, path = clock(), self.path(name)
         for _ in range(3):  # another job may just be removing an empty folder around this one
             with contextlib.suppress(FileNotFoundError):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +158,7 @@ class Checkpoint:
         put_back(kept, self.network, self.optimizer, self.generator)
         device = next(self.network.parameters()).device
         place = Place(about["losses"], about["step"], kept["order"].to(device), kept["total"].to(device))
-        self.job.say.note(f"{self.name}: goes on after {self._far(place)}")
+        self.job.say.note(f"{self.job.path(self.name)}: goes on after {self._far(place)}")
         return place
 
     def due(self) -> bool:
