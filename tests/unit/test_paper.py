@@ -55,7 +55,7 @@ def test_d2_is_a_union(plan: Plan) -> None:
 
 
 def test_knockoff_figures(plan: Plan) -> None:
-    """Curves of four victims and three pools by two strategies; two families of victims and seven of copies; seven responses."""
+    """Curves of four victims, three pools, two strategies; families, two by seven; seven responses."""
     cells = {name: len(found) for name, found in plan.tables.items()}
     curve = len(plan.scale["budgets"]["curve"])
     assert cells["knockoff/budgets"] == 4 * 3 * 2 * curve

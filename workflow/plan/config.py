@@ -123,6 +123,7 @@ def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
     for name in plan.tables:
         plan.table(name)  # what a table is told must be there before anything runs
     plan.table_targets()
+    plan.headline()
     _check_published(config["tables"], scale_file, root)
     _check_claims(plan, root)
     return plan

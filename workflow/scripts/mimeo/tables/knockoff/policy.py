@@ -44,9 +44,15 @@ def measure(evidence: Evidence) -> Iterator[Measured]:
 
 def groups_of(log: PolicyLog) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Names of groups, the group of every query, and the policy over groups; of leaves, where there is one group."""
-    if len(log.groups) > 1:
-        return log.groups, log.group[log.leaf], log.group_policy
-    return log.leaves, log.leaf, log.leaf_policy
+    if len(log.groups) == 1:
+        return log.leaves, log.leaf, log.leaf_policy
+    names, drawn = list(log.groups), np.bincount(log.leaf, minlength=len(log.leaves))
+    for number, name in enumerate(names):
+        members = np.flatnonzero(log.group == number)
+        most = log.leaves[members[drawn[members].argmax()]]
+        if not most.startswith(name):  # a cluster's name says nothing of what it holds
+            names[number] = f"{name} (as {most})"
+    return names, log.group[log.leaf], log.group_policy
 
 
 def markdown(table: Table) -> str:
