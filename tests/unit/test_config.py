@@ -626,6 +626,7 @@ def test_entries_of_one_anchor(configuration: Configuration) -> None:
     configuration.path(RESPONSES).write_text(changed_text.replace("top-1: {title: Top-1}", "top-1: *same"))
     configuration.change(DEMO, ("tables",), {"knockoff/accuracy": TABLE})
     configuration.change(DEMO, ("claims",), {})
+    configuration.change(DEMO, ("headline",), [])
     responses = configuration.plan().ingredients["responses"]
     assert responses["posterior"]["plugin"] == "posterior"
     assert responses["top-1"]["plugin"] == "top_1"
