@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import cycle
+from math import log
 from typing import TYPE_CHECKING, Any
 
 from mimeo.cells import ELSEWHERE, FAILED, Row
@@ -292,10 +293,21 @@ def curves(
         axes.set_xscale("symlog", linthresh=min((tick for tick in ticks if tick), default=1), linscale=0.5)
     else:
         axes.set_xscale("log")
-    axes.set_xticks(sorted(ticks), [_thousands(tick) for tick in sorted(ticks)])
+    marked = _apart(ticks | {x for x, _ in theirs})
+    axes.set_xticks(marked, [_thousands(tick) for tick in marked])
     axes.minorticks_off()
     axes.set_xlabel(NAMES[across])
     axes.set_ylabel(NAMES[metric])
+
+
+def _apart(ticks: set[float]) -> list[float]:
+    """Those of the ticks of a logarithmic axis whose labels do not lie on each other."""
+    above = sorted(tick for tick in ticks if tick)
+    kept = above[:1]
+    for tick in above[1:]:
+        if log(tick / kept[-1]) > 0.045 * log(above[-1] / above[0]):
+            kept.append(tick)
+    return [0.0, *kept] if 0 in ticks else kept
 
 
 def _places(table: Table, across: str) -> Callable[[list[tuple[int, Row]]], list[tuple[float, Row]]]:
@@ -309,24 +321,25 @@ def _places(table: Table, across: str) -> Callable[[list[tuple[int, Row]]], list
 def published_points(
     axes: "Axes", metric: str, points: Iterable[tuple[float, Row]], name: Callable[[Row], str] | None = None
 ) -> None:
-    """The paper's numbers as diamonds: filled where they were seen or derived, hollow where recalled or from notes.
+    """The paper's numbers as points: filled where they were seen or derived, hollow where recalled or from notes.
 
     The legend says how they are known, and whether they are of another scale.
 
     Args:
         points: where each lies across, and its row.
-        name: whose they are, where their place does not say it.
+        name: whose they are, where their place does not say it; each has a shape of its own then.
     """
     found: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for x, row in points:
         known = KNOWN[row.provenance] + (", another scale" if row.status == ELSEWHERE else "")
         text = f"paper: {name(row)} ({known})" if name else f"paper ({known})"
         found.setdefault((text, row.provenance in HOLLOW), []).append((x, _scaled(metric, row.published)))
+    shapes = cycle("Dsv^P" if name else "D")
     for (text, hollow), places in found.items():
         axes.plot(
             [x for x, _ in places],
             [y for _, y in places],
-            "D",
+            next(shapes),
             color=DARK,
             markerfacecolor="white" if hollow else DARK,
             markersize=4.5,
