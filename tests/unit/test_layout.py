@@ -423,7 +423,8 @@ def test_published_curve_in_full() -> None:
     there = figure(
         "copycat/curve", cell("NPDD-SL 100", "Digits", "0.5", "macro_f1"), *rows, column_matches={"Digits": "DIG10"}
     )
-    theirs = there.axes[1]
+    ours, theirs = there.axes
+    assert [line.get_marker() for line in ours.lines] == ["o"]  # the paper's have a panel of their own
     assert [line.get_xdata().tolist() for line in theirs.lines] == [[0, 1]] * 3
     assert legend(theirs) == ["other problems", "DIG10"]
 
@@ -532,8 +533,13 @@ def test_policies_are_stacked() -> None:
         assert legend(axes) == ["others", "land", "sea"]
         bars = [(bar.get_x(), bar.get_width(), round(bar.get_y()), round(bar.get_height())) for bar in axes.patches]
         assert bars == [
-            (0, 100, 0, 60), (100, 100, 0, 20), (0, 100, 60, 30), (100, 100, 20, 70), (0, 100, 90, 10), (100, 100, 90, 10),
-        ]  # fmt: skip
+            (0, 100, 0, 60),
+            (100, 100, 0, 20),
+            (0, 100, 60, 30),
+            (100, 100, 20, 70),
+            (0, 100, 90, 10),
+            (100, 100, 90, 10),
+        ]
         assert len({bar.get_facecolor() for bar in axes.patches}) == 3
 
 

@@ -269,12 +269,14 @@ def curves(
     axes: "Axes",
     label: Callable[[str], str] = lambda name: name,
     across: str = "queries",
+    beside: bool = True,
 ) -> None:
     """Draws our curves with their intervals, the paper's points, and victim, ceiling and floor as lines.
 
     Args:
         label: what a curve is called in the legend.
         across: ``queries``, the number at the end of a row's name, or another metric of the same cell.
+        beside: whether the paper's points are drawn too.
     """
     place = _places(table, across)
     ticks: set[float] = set()
@@ -286,7 +288,8 @@ def curves(
         y, low, high = ([_scaled(metric, getattr(r, k)) for _, r in there] for k in ("ours", "ours_low", "ours_high"))
         axes.plot(x, y, "o-", color=colour, markersize=3.5, linewidth=1.4, label=label(name))
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-    theirs = [point for points in series_of(table.published(metric)).values() for point in place(points)]
+    published = table.published(metric) if beside else []
+    theirs = [point for points in series_of(published).values() for point in place(points)]
     published_points(axes, metric, theirs, _curve)
     reference_lines(table, metric, axes)
     if 0 in ticks:
