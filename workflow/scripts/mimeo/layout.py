@@ -303,6 +303,21 @@ def curves(
     axes.set_ylabel(NAMES[metric])
 
 
+def curve_panels(table: Table, metric: str, across: str = "queries") -> "Figure":
+    """A figure of curves, see ``curves``: one panel a column, that is a victim. The paper's points of victims that this
+    scale does not measure are in all of them."""
+    match, places = table.column_matches, list(dict.fromkeys(row.column for row in table.measured(metric)))
+    known = {match.get(place, place) for place in places}
+    figure, panels = canvas(max(6.4, 4.2 * len(places)), 5.0, max(1, len(places)))
+    for axes, place in zip(panels, places, strict=True):
+        mine = {place, match.get(place, place)}
+        rows = [row for row in table.rows if row.column in mine or match.get(row.column, row.column) not in known]
+        curves(replace(table, rows=tuple(rows)), metric, axes, across=across)
+        axes.set_title(f"{table.title}: {place}" if len(places) > 1 else table.title, loc="left")
+        axes.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=7)
+    return figure
+
+
 def _apart(ticks: set[float]) -> list[float]:
     """Those of the ticks of a logarithmic axis whose labels do not lie on each other."""
     above = sorted(tick for tick in ticks if tick)

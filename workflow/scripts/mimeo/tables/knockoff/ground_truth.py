@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mimeo.layout import Table, budget_grid, canvas, curves, document
+from mimeo.layout import Table, budget_grid, curve_panels, document
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,9 +13,7 @@ def markdown(table: Table) -> str:
 
 
 def figure(table: Table) -> "Figure":
-    drawing, [axes] = canvas()
-    curves(table, "accuracy", axes)
-    axes.set_xlabel("training images")
-    axes.set_title(table.title, loc="left")
-    axes.legend(loc="lower right", fontsize=8)
+    drawing = curve_panels(table, "accuracy")
+    for axes in drawing.axes:
+        axes.set_xlabel("training images")
     return drawing

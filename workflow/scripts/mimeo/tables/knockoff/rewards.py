@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mimeo.layout import Table, budget_grid, by_column, canvas, curves, document, grid, series_of
+from mimeo.layout import Table, budget_grid, by_column, curve_panels, document, grid, series_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,8 +17,4 @@ def figure(table: Table) -> "Figure":
     """Curves where rows end in a budget, bars where they do not."""
     if not series_of(table.measured("accuracy")):
         return by_column(table, "accuracy")
-    drawing, [axes] = canvas(7.2)
-    curves(table, "accuracy", axes)
-    axes.set_title(table.title, loc="left")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
-    return drawing
+    return curve_panels(table, "accuracy")
