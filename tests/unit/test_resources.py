@@ -137,8 +137,9 @@ def test_the_plan_counts_shared_things_once(resources: Resources) -> None:
     assert int(total["arms"]) == len(resources.plan.arms) == 67
     parts = sum(int(row["jobs"]) for name, row in found.items() if not name.startswith("**"))
     assert int(total["jobs"]) == 198 < parts
-    # One victim's three query sets, and the other's two: the longest prefix of each.
-    assert total["queries"] == f"{1078 + 4000 + 16000 + 8000 + 8000:,}"
+    # One victim's own images, fonts and photographs in two ways, the other's photographs: the longest prefix of each.
+    # Then the union at random, and what is chosen adaptively of fonts, photographs and the union.
+    assert total["queries"] == f"{1078 + 4000 + 16000 + 8000 + 8000 + 8000 + 1000 + 8000 + 8000:,}"
     assert found["knockoff/responses"]["queries"] == "4,000"
     assert found["copycat/architectures"]["queries"] == "8,000"
 
@@ -161,7 +162,7 @@ def test_the_plan_says_gpu_hours_where_gpus_are_used(configuration: Configuratio
     expected, asked = float(total[3]), float(total[4])
     assert 0 < expected < asked
     jobs = {job for name in resources.plan.tables for job in resources.table_jobs(name) if resources.on_gpu(job.rule)}
-    jobs |= set(resources.victim_jobs())
+    jobs |= {*resources.victim_jobs(), *(job for job in resources.data_jobs() if resources.on_gpu(job.rule))}
     assert asked == pytest.approx(sum(resources.runtime(job) for job in jobs) / 60, abs=0.05)
 
 
