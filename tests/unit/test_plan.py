@@ -565,6 +565,7 @@ def test_table_spec() -> None:
     assert plan.table_inputs("knockoff/accuracy") == {
         "arms": [f"results/scores/copycats/reader/walls/posterior-b{b}/plain-quick/scores.json" for b in (100, 200)],
         "victims": ["results/scores/victims/reader.json"],
+        "evidence": [],
     }
 
 
@@ -631,7 +632,7 @@ def test_a_thousand_arms(configuration: Configuration) -> None:
         }
     ]
     scale["tables"] = {"knockoff/accuracy": scale["tables"]["knockoff/accuracy"] | {"cells": cells}}
-    scale["claims"] = {}
+    scale["claims"], scale["headline"] = {}, []
     configuration.write("demo.yaml", scale)
     command = [sys.executable, "-c", SPEED, str(configuration.root)]
     done = subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True, check=False, timeout=60)

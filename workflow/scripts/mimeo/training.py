@@ -1,8 +1,8 @@
 """Trains one network on images and (soft or hard) labels: victims and copycats alike.
 
 Knockoff Nets, section 4.2: cross entropy with the victim's posterior. Copycat CNN, section 3: the same with hard
-labels, classes balanced by replication. No test image comes near this module: nothing is selected, the last
-epoch's weights are the result.
+labels, classes balanced by replication. No test image comes near this module: the last epoch's weights are the
+result, or those that a judge from outside values most.
 """
 
 import copy
@@ -15,6 +15,7 @@ import numpy as np
 
 from mimeo.augmentation import augment
 from mimeo.checkpoints import Checkpoint, Checkpoints, Place
+from mimeo.judging import Judge
 from mimeo.models import posteriors, to_device, to_unit
 from mimeo.startup import nn, torch
 from mimeo.state import put_back, state_of
@@ -37,6 +38,7 @@ class Recipe:
             whole run, a fraction).
         balance: replicate or truncate every class to floor(N / classes) images (Copycat CNN).
         shift, flip: see augmentation.
+        select: whose word decides which epoch's weights are kept; where not ``last``, the caller brings a judge.
         precision: ``float32`` or ``bfloat16`` (autocast; weights stay in float32).
     """
 
@@ -54,6 +56,7 @@ class Recipe:
     shift: int = 0
     flip: bool = False
     precision: str = "float32"
+    select: str = "last"
 
 
 def balanced(labels: np.ndarray, classes: int, draw: np.random.Generator) -> np.ndarray:
@@ -80,6 +83,7 @@ def train(
     device: torch.device,
     progress: Callable[[int, int], None] = lambda done, total: None,
     checkpoints: Checkpoints | None = None,
+    judge: Judge | None = None,
 ) -> list[float]:
     """Trains in place, from the weights the network has, or from where a stopped training of the same kind was.
 
@@ -89,6 +93,7 @@ def train(
         seed: of every draw made here: order, augmentation, dropout.
         progress: called with (steps done, steps in all) after every epoch.
         checkpoints: of the job; saved from time to time, at the end, and when the job is told to stop.
+        judge: fresh; the network ends with the weights that it values most. Without one, with those of the last epoch.
 
     Returns:
         mean loss of each epoch; it ends early, with a value that is not finite, where the loss diverges.
@@ -112,7 +117,7 @@ def train(
     optimizer = _optimizer(network, recipe)
     # Optimizer.step as torch wraps it would import the compiler, which takes longer than most trainings here.
     update = inspect.unwrap(type(optimizer).step)
-    kept = Checkpoint(checkpoints, network, optimizer, generator, steps, epochs) if checkpoints else None
+    kept = Checkpoint(checkpoints, network, optimizer, generator, steps, epochs, judge) if checkpoints else None
     there = Place([], 0, chosen, torch.zeros((), device=device))
     losses, done, shuffled, total = (kept.resume() if kept else None) or there
     for epoch in range(len(losses), epochs):
@@ -136,9 +141,13 @@ def train(
                 kept.save(Place(losses, step + 1, shuffled, total))
         done = 0
         losses.append(total.item() / steps)
+        if judge:
+            judge.look(network, epoch + 1)
         if not np.isfinite(losses[-1]):
             break
         progress((epoch + 1) * steps, epochs * steps)
+    if judge:
+        judge.settle(network)
     if kept:
         kept.finish(Place(losses[:-1], steps, shuffled, total))
     network.eval()
