@@ -20,7 +20,6 @@ from mimeo.models import posteriors, to_device, to_unit
 from mimeo.startup import nn, torch
 from mimeo.state import put_back, state_of
 
-
 TRIED = 16  # images on which a network is seen to answer the same in training, or not
 
 
