@@ -318,7 +318,7 @@ rule decode_queries:
 
 
 rule check_leaks:
-    """Stops a query set that holds (nearly) a test image of the victim."""
+    """Stops a query set that holds (nearly) a test image of the victim, or names the images that no copy may learn."""
     input:
         shard="results/{folder}/{start}-{stop}.npy",
         order=lambda w: plan.order(w.folder, f"{w.start}-{w.stop}"),
@@ -338,6 +338,7 @@ rule check_leaks:
     params:
         code=plan.code("check_leaks.py"),
         query=lambda w: plan.query_of(w.folder),
+        leaks=lambda w: plan.entry("queries", plan.query_of(w.folder))["leaks"],
     message:
         "Checking {wildcards.folder}, images {wildcards.start} to {wildcards.stop}, for test images of {wildcards.dataset}"
     script:
@@ -415,7 +416,7 @@ rule choose_queries:
 
 
 rule train_copycat:
-    """Trains a block of replicates of one arm, each a fresh network with a seed of its own."""
+    """Trains a block of replicates of one arm, each a network with a seed of its own, fresh unless it is fine-tuned."""
     input:
         unpack(training_inputs),
     output:
@@ -579,7 +580,7 @@ rule weigh_claims:
 
 
 rule collect_guards:
-    """What the guards found: queries that the victim had learnt, and trainings that failed."""
+    """What the guards found: queries the victim had learnt or is tested on, chosen epochs, and trainings that failed."""
     input:
         reports=plan.all_leak_reports(),
         arms=plan.all_scores("copycats"),
@@ -603,6 +604,7 @@ rule collect_guards:
         **asks("collect_guards"),
     params:
         code=plan.code("collect_guards.py"),
+        tuned=[path for path in plan.arms if plan.selected_by(path) == "test"],
     message:
         "Collecting what the guards found"
     script:
@@ -633,6 +635,7 @@ rule collect_arms:
     params:
         code=plan.code("collect_arms.py"),
         headline=plan.headline(),
+        made={p: [plan.selected_by(p), arm.start] for p, arm in plan.arms.items()},
     message:
         "Collecting all arms"
     script:

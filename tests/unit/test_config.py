@@ -417,6 +417,69 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
         VICTIMS,
         ["digits-plain.parameters", "'heat'"],
     ),
+    # strategies that choose as they ask
+    "choosing without labels": (
+        [(QUERIES, ("fonts-adaptive", "tree"), GONE)],
+        QUERIES,
+        ["fonts-adaptive.tree", "required", "'adaptive'"],
+    ),
+    "choosing without a copycat": (
+        [(QUERIES, ("fonts-adaptive", "copycat"), GONE)],
+        QUERIES,
+        ["fonts-adaptive.copycat", "required", "'adaptive'"],
+    ),
+    "labels for a strategy that does not choose": (
+        [(QUERIES, ("fonts-random", "tree"), {"levels": ["label"]})],
+        QUERIES,
+        ["fonts-random.tree", "not for", "'random'"],
+    ),
+    "copycat for a strategy that does not choose": (
+        [(QUERIES, ("fonts-random", "copycat"), {"architecture": "plain", "recipe": "small-online", "batch": 1})],
+        QUERIES,
+        ["fonts-random.copycat", "not for", "'random'"],
+    ),
+    "choosing without rewards": (
+        [(QUERIES, ("fonts-adaptive", "parameters"), {})],
+        QUERIES,
+        ["fonts-adaptive.parameters", "'rewards'"],
+    ),
+    "tree without levels": ([(QUERIES, ("fonts-adaptive", "tree"), {})], QUERIES, ["fonts-adaptive.tree", "'levels'"]),
+    "unknown key of a tree": (
+        [(QUERIES, ("fonts-adaptive", "tree", "cluster"), 3)],
+        QUERIES,
+        ["fonts-adaptive.tree", "'cluster'", "did you mean 'clusters'?"],
+    ),
+    "no cluster": ([(QUERIES, ("fonts-adaptive", "tree", "clusters"), 0)], QUERIES, ["fonts-adaptive.tree.clusters"]),
+    "features of no architecture": (
+        [(QUERIES, ("fonts-adaptive", "tree", "features"), "plane")],
+        QUERIES,
+        ["fonts-adaptive.tree.features", "'plane'", ARCHITECTURES, "did you mean 'plain'?"],
+    ),
+    "copycat of no architecture": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "architecture"), "plane")],
+        QUERIES,
+        ["fonts-adaptive.copycat.architecture", "'plane'", "did you mean 'plain'?"],
+    ),
+    "copycat of no recipe": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "recipe"), "small-onlin")],
+        QUERIES,
+        ["fonts-adaptive.copycat.recipe", "'small-onlin'", "did you mean 'small-online'?"],
+    ),
+    "unknown key of a copycat": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "batches"), 3)],
+        QUERIES,
+        ["fonts-adaptive.copycat", "'batches'", "did you mean 'batch'?"],
+    ),
+    "copycat without a batch": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "batch"), 0)],
+        QUERIES,
+        ["fonts-adaptive.copycat.batch", "0"],
+    ),
+    "original labels of what is chosen by answers": (
+        [(DEMO, (*MAIN, "cells", 0, "queries"), ["fonts-adaptive"])],
+        DEMO,
+        ["copycat/main.cells[0]", "fonts-adaptive", "chosen", "original labels"],
+    ),
     # what does not go together
     "two arms in one cell": (
         [(DEMO, (*CELL, "budgets"), [10, 20])],

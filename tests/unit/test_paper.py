@@ -15,7 +15,7 @@ PROBLEMS = {"ACT101", "DIG10", "FER7", "GOC9", "PED2", "SHN10", "SIG30"}
 RATES = {
     "act101": 1e-4, "dig10": 1e-3, "fer7": 1e-4, "goc9": 3e-3, "ped2": 5e-5, "shn10": 5e-5, "sig30": 5e-4,
 }  # fmt: skip
-SUPPLEMENT = 97  # arms of Knockoff Nets beyond table 2 and figures 5, 9 and 10
+SUPPLEMENT = 107  # arms of Knockoff Nets beyond table 2 and figures 5, 9 and 10
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,28 @@ def test_knockoff_supplement(plan: Plan) -> None:
         "knockoff/classes": 0,
         "knockoff/ground_truth": 5 + 3 + 4 + 5,
         "knockoff/initialisation": 4,
+        "knockoff/protocol": 10,
     }
     assert sum(added.values()) == SUPPLEMENT
+
+
+def test_knockoff_protocol(plan: Plan) -> None:
+    """Ours and the authors' at three budgets of the curve: 3 arms by held-out queries, 2 warm ones, 3 by the test set
+    and 2 of both; the smallest budget has nothing to start from."""
+    arms = {cell.arm for cell in plan.tables["knockoff/protocol"]}
+    assert len(plan.tables["knockoff/protocol"]) == 5 * 3
+    others = arms - {cell.arm for cell in plan.tables["knockoff/budgets"]}
+    found = [(plan.selects(plan.arms[arm].last.recipe), plan.arms[arm].start) for arm in others]
+    assert sorted(found) == sorted(
+        [("validation", "fresh")] * 3 + [("last", "warm")] * 2 + [("test", "fresh")] * 3 + [("test", "warm")] * 2
+    )
+    assert len(arms) == 13
+
+
+def test_overlaps_are_left_out(plan: Plan) -> None:
+    """Pools that hold images of other data sets do not stop the scale."""
+    policies = {query: plan.ingredients["queries"][query]["leaks"] for query in ("imagenet-random", "npdd-random")}
+    assert set(policies.values()) == {"leave_out"}
 
 
 def test_copycat_main(plan: Plan) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import string
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plan.errors import ConfigError, did_you_mean
@@ -12,6 +12,7 @@ from plan.sources import SCRIPTS, closure, digest, functions, needs, plugin_file
 
 RESULTS = "results"
 ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
+TENTH = 10  # of so many queries train_copycat.py holds out one, where these choose the epoch
 SCORED = ("accuracy", "macro_recall", "macro_f1", "ratio", "agreement", "kl")
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
 
@@ -30,7 +31,7 @@ class Transfer:
 class Arm:
     """One victim x query set x budget x response x architecture x recipe, with all its replicates.
 
-    ``transfers`` has two entries where the second fine-tunes what the first has trained.
+    ``transfers`` has several entries where each fine-tunes what the one before has trained.
     """
 
     victim: str
@@ -40,9 +41,19 @@ class Arm:
     @property
     def path(self) -> str:
         """The arm's name, used in paths and for its seeds."""
-        first, *rest = self.transfers
+        first = self.transfers[0]
         path = f"{self.victim}/{first.query}/{first.response}-b{first.budget}/{self.architecture}-{first.recipe}"
-        return path + "".join(f"/then/{t.query}/{t.response}-b{t.budget}/{t.recipe}" for t in rest)
+        for before, t in itertools.pairwise(self.transfers):
+            more = _is_more(before, t)
+            path += f"/warm-b{t.budget}" if more else f"/then/{t.query}/{t.response}-b{t.budget}/{t.recipe}"
+        return path
+
+    @property
+    def start(self) -> str:
+        """What its weights start from: ``fresh`` ones; ``warm``, an arm's of a smaller budget of the same queries;
+        ``fine-tuned``, another arm's."""
+        warm = [_is_more(before, after) for before, after in itertools.pairwise(self.transfers)]
+        return "fresh" if not warm else "warm" if all(warm) else "fine-tuned"
 
     @property
     def last(self) -> Transfer:
@@ -53,6 +64,11 @@ class Arm:
     def parent(self) -> "Arm | None":
         """The arm whose weights this one fine-tunes."""
         return Arm(self.victim, self.architecture, self.transfers[:-1]) if len(self.transfers) > 1 else None
+
+
+def _is_more(before: Transfer, after: Transfer) -> bool:
+    """Whether a transfer is one with more queries of the same kind."""
+    return after.budget > before.budget and replace(after, budget=before.budget) == before
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,15 @@ class Plan:
             lists.insert(3, self._budgets(block["budgets"], f"{at}.budgets"))
             for victim, query, response, budget, architecture in itertools.product(*lists):
                 transfers = [self._transfer(query, response, budget, block["recipe"], victim, at)]
-                if "then" in block:
+                if block.get("warm"):
+                    if "then" in block:
+                        raise ConfigError(
+                            f"{at}.warm: a block with `then` starts from no smaller budget: leave one out"
+                        )
+                    [own] = transfers
+                    every = {self._transfer(query, response, b, block["recipe"], victim, at) for b in lists[3]}
+                    transfers = [t for t in sorted(every, key=lambda t: t.budget) if t.budget <= own.budget]
+                elif "then" in block:
                     then = block["then"]
                     deeper = self._budget(then["budget"], f"{at}.then.budget")
                     transfers.append(
@@ -132,6 +156,8 @@ class Plan:
         pool = self.pool_size(query)
         if budget == "all":
             budget = pool
+        if self.selects(recipe) == "validation" and 0 < int(budget) < TENTH:
+            raise ConfigError(f"{where}.budgets: {budget} is too few to hold out a tenth, as {recipe} does")
         if int(budget) > pool:
             raise ConfigError(f"{where}.budgets: {budget} is more than the {pool} images of {query}")
         return Transfer(query, response, int(budget), recipe)
@@ -158,7 +184,8 @@ class Plan:
             "architecture": self.ingredients["architectures"][arm.architecture],
         }
         titles = {key: entry["title"] for key, entry in named.items()}
-        return self.victim_titles(arm.victim) | titles | {"budget": first.budget}
+        shown = arm.last if arm.start == "warm" else first
+        return self.victim_titles(arm.victim) | titles | {"budget": shown.budget}
 
     def _check_unique(self, table: str) -> None:
         taken: dict[tuple[str, str], str] = {}
@@ -213,6 +240,10 @@ class Plan:
     def asks(self, transfer: Transfer) -> bool:
         """Whether the victim is asked (original labels come with the pool)."""
         return self.ingredients["responses"][transfer.response]["labels"] == "victim"
+
+    def selects(self, recipe: str) -> str:
+        """Which epoch's weights a recipe keeps: ``last``, or the one that ``validation`` or ``test`` images choose."""
+        return str(self.ingredients["recipes"][recipe].get("select", "last"))
 
     def cell(self, reference: dict, where: str) -> str:
         """The arm in a cell named by table, row and column.
@@ -318,6 +349,34 @@ class Plan:
             "response": self.plugged("responses", transfer.response),
             "labels": response["labels"],
             "shape": self.shape(arm.victim),
+        }
+
+    def selected_by(self, path: str) -> str:
+        """What chose an arm's epoch, as its recipe has it; ``test`` also where its weights go on from such ones."""
+        transfers = self.arms[path].transfers
+        return (
+            "test" if any(self.selects(t.recipe) == "test" for t in transfers) else self.selects(transfers[-1].recipe)
+        )
+
+    def training_inputs(self, path: str, block: str) -> dict[str, list[str]]:
+        """The files that an arm's training reads, by what they are to it.
+
+        Of a test set these are none, but where the arm's recipe says that it chooses the epoch by that (``judged``).
+
+        Args:
+            block: of replicates, as ``first-stop``.
+        """
+        arm = self.arms[path]
+        last, parent, victim = arm.last, arm.parent, arm.victim
+        asks, tested = self.asks(last), self.selects(last.recipe) == "test"
+        dataset = self.ingredients["victims"][victim]["dataset"]
+        return {
+            "shards": self.image_shards(victim, last.query, last.budget),
+            "guards": self.leak_reports(victim, last.query, last.budget),
+            "answers": self.label_shards(victim, last.query, last.budget) if asks else [],
+            "order": [] if asks else [f"{RESULTS}/queries/{last.query}/order.npz"],
+            "parent": [f"{RESULTS}/copycats/{parent.path}/{block}.safetensors"] if parent else [],
+            "judged": [f"{RESULTS}/data/{dataset}/test{kind}.npy" for kind in ("", "-labels")] if tested else [],
         }
 
     def names(self, path: str) -> dict[str, Any]:

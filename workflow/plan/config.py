@@ -24,7 +24,7 @@ PLUGGED = ("datasets", "responses", "architectures")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "datasets": {"classes": []},
     "responses": {"labels": "victim"},
-    "queries": {"seed": 0},
+    "queries": {"seed": 0, "leaks": "stop"},
 }
 
 
@@ -179,7 +179,10 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
         check_parameters("victims", entry["kind"], entry["parameters"], where)
         dataset = refer("datasets", entry["dataset"], ingredients, f"{where}.dataset")
         refer("architectures", entry["architecture"], ingredients, f"{where}.architecture")
-        refer("recipes", entry["recipe"], ingredients, f"{where}.recipe")
+        recipe = refer("recipes", entry["recipe"], ingredients, f"{where}.recipe")
+        if recipe.get("select", "last") != "last":
+            select = f"{entry['recipe']} has `select: {recipe['select']}`"
+            raise ConfigError(f"{where}.recipe: {select}, but a victim's last epoch is kept")
         for split in ("train", "test"):
             if split not in dataset["splits"]:
                 raise ConfigError(f"{where}.dataset: {entry['dataset']} has no split {split!r}")

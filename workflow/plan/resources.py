@@ -6,11 +6,11 @@ is among a job's parameters: they are guesses about machines, and no part of a r
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from plan.arms import Arm, Plan, class_count, refer
+from plan.arms import TENTH, Arm, Plan, class_count, refer
 from plan.config import read_yaml, validate
 
 FILE = Path("config") / "cluster" / "resources.yaml"
@@ -94,8 +94,11 @@ class Resources:
         return self._entry(job.rule)["minutes"] + self.load(job).seconds / 60
 
     def shares(self, job: Job) -> bool:
-        """Whether a training is small enough to run beside others on one GPU."""
-        return self.minutes(job) <= self.asks["sharing"]
+        """Whether a training is small enough to run beside others on one GPU, and waits for one other at most: members
+        of a group that wait for each other need their time one after the other."""
+        arm = self.plan.arms.get(dict(job.wildcards).get("arm", ""))
+        waits = len(arm.transfers) - 1 if arm else 0
+        return waits < 2 and self.minutes(job) <= self.asks["sharing"]
 
     def _entry(self, rule: str) -> dict[str, Any]:
         return self.asks["work"].get(rule, self.asks["work"]["default"])
@@ -164,7 +167,17 @@ class Resources:
     def _train_copycat(self, arm: str, first: str, stop: str) -> Load:
         known, count = self.plan.arms[arm], int(stop) - int(first)
         dataset = self.plan.entry("victims", known.victim)["dataset"]
-        return self._training(known.architecture, dataset, known.last.recipe, known.last.budget, count)
+        recipe, budget, network = known.last.recipe, known.last.budget, known.architecture
+        load = self._training(network, dataset, recipe, budget, count)
+        # Images by which every epoch is judged, where not the last is kept, and the weights of the one kept so far.
+        judges = {"test": self._images(dataset, "test"), "validation": budget // TENTH}
+        images = judges.get(self.plan.selects(recipe), 0) if budget else 0
+        if not images:
+            return load
+        looks = passes(self.plan.entry("recipes", recipe), budget)
+        seconds = load.seconds + looks * self._answering(network, dataset, images, count).seconds
+        held, weights = load.held + images * self._pixels(dataset), self._network(network)["weights"] * MEGA
+        return replace(load, seconds=seconds, held=held, fixed=load.fixed + weights)
 
     def _score_copycat(self, arm: str) -> Load:
         known, dataset = self.plan.arms[arm], self.plan.entry("victims", self.plan.arms[arm].victim)["dataset"]

@@ -131,20 +131,8 @@ def arm_of(wildcards):
 
 
 def training_inputs(wildcards):
-    """Images and answers of a prefix, the reports that it leaks nothing, and the weights that it fine-tunes."""
-    arm = arm_of(wildcards)
-    last, parent = arm.last, arm.parent
-    asks = plan.asks(last)
-    block = f"{wildcards.first}-{wildcards.stop}.safetensors"
-    return {
-        "shards": plan.image_shards(arm.victim, last.query, last.budget),
-        "guards": plan.leak_reports(arm.victim, last.query, last.budget),
-        "answers": (
-            plan.label_shards(arm.victim, last.query, last.budget) if asks else []
-        ),
-        "order": [] if asks else [f"results/queries/{last.query}/order.npz"],
-        "parent": [f"results/copycats/{parent.path}/{block}"] if parent else [],
-    }
+    """Images and answers of a prefix, the guard's reports, and the weights that are fine-tuned."""
+    return plan.training_inputs(wildcards.arm, f"{wildcards.first}-{wildcards.stop}")
 
 
 def training_spec(wildcards):

@@ -2,8 +2,9 @@
 
 A job has one folder, with one file for each network it trains. A file is replaced at each save. So there is at most,
 for each network, its weights; for the one under way also the optimiser's state (at most twice the weights), the
-epoch's order (8 bytes an image), the random generators' states and 30 bytes an epoch; and, while it is being
-replaced, that file twice. The folder goes when the job has written its outputs.
+weights of the epoch that a judge values most so far (where one judges), the epoch's order (8 bytes an image), the
+random generators' states and 60 bytes an epoch; and, while it is being replaced, that file twice. The folder goes when
+the job has written its outputs.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 from mimeo.console import Console
 from mimeo.errors import MimeoError
+from mimeo.judging import Judge
 from mimeo.records import Cost, checkpoint_seconds, clock
 from mimeo.startup import nn, torch
 from mimeo.state import put_back, state_of
@@ -136,6 +138,7 @@ class Checkpoint:
         generator: of the training's own draws; PyTorch's global ones are kept as well.
         steps: in an epoch.
         epochs: in all.
+        judge: that chooses an epoch, if any; with the training it goes on from where it was.
     """
 
     job: Checkpoints
@@ -144,6 +147,7 @@ class Checkpoint:
     generator: torch.Generator
     steps: int
     epochs: int
+    judge: Judge | None = None
 
     def __post_init__(self) -> None:
         self.job.count += 1
@@ -157,6 +161,9 @@ class Checkpoint:
         about, kept = found
         put_back(kept, self.network, self.optimizer, self.generator)
         device = next(self.network.parameters()).device
+        if self.judge:
+            mine = {name[7:]: tensor for name, tensor in kept.items() if name.startswith("judged/")}
+            self.judge.put_back(about["values"], mine)
         place = Place(about["losses"], about["step"], kept["order"].to(device), kept["total"].to(device))
         self.job.say.note(f"{self.job.path(self.name)}: goes on after {self._far(place)}")
         return place
@@ -172,7 +179,11 @@ class Checkpoint:
             MimeoError: the job was told to stop.
         """
         kept = state_of(self.network, self.optimizer, self.generator) | {"order": place.order, "total": place.total}
-        self.job.write(self.name, {"losses": place.losses, "step": place.step}, kept, self._far(place))
+        about: dict[str, Any] = {"losses": place.losses, "step": place.step}
+        if self.judge:
+            kept |= {f"judged/{name}": tensor for name, tensor in self.judge.weights.items()}
+            about["values"] = self.judge.values
+        self.job.write(self.name, about, kept, self._far(place))
 
     def finish(self, place: Place) -> None:
         """Saves the training at its end, once, without what only further steps would need."""

@@ -1,10 +1,11 @@
 """Trains one network on images and (soft or hard) labels: victims and copycats alike.
 
 Knockoff Nets, section 4.2: cross entropy with the victim's posterior. Copycat CNN, section 3: the same with hard
-labels, classes balanced by replication. No test image comes near this module: nothing is selected, the last
-epoch's weights are the result.
+labels, classes balanced by replication. No test image comes near this module: the last epoch's weights are the
+result, or those that a judge from outside values most.
 """
 
+import copy
 import inspect
 import math
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 
 from mimeo.augmentation import augment
 from mimeo.checkpoints import Checkpoint, Checkpoints, Place
+from mimeo.judging import Judge
 from mimeo.models import posteriors, to_device, to_unit
 from mimeo.startup import nn, torch
 from mimeo.state import put_back, state_of
@@ -33,6 +35,7 @@ class Recipe:
             whole run, a fraction).
         balance: replicate or truncate every class to floor(N / classes) images (Copycat CNN).
         shift, flip: see augmentation.
+        select: whose word decides which epoch's weights are kept; where not ``last``, the caller brings a judge.
         precision: ``float32`` or ``bfloat16`` (autocast; weights stay in float32).
     """
 
@@ -50,6 +53,7 @@ class Recipe:
     shift: int = 0
     flip: bool = False
     precision: str = "float32"
+    select: str = "last"
 
 
 def balanced(labels: np.ndarray, classes: int, draw: np.random.Generator) -> np.ndarray:
@@ -76,6 +80,7 @@ def train(
     device: torch.device,
     progress: Callable[[int, int], None] = lambda done, total: None,
     checkpoints: Checkpoints | None = None,
+    judge: Judge | None = None,
 ) -> list[float]:
     """Trains in place, from the weights the network has, or from where a stopped training of the same kind was.
 
@@ -85,6 +90,7 @@ def train(
         seed: of every draw made here: order, augmentation, dropout.
         progress: called with (steps done, steps in all) after every epoch.
         checkpoints: of the job; saved from time to time, at the end, and when the job is told to stop.
+        judge: fresh; the network ends with the weights that it values most. Without one, with those of the last epoch.
 
     Returns:
         mean loss of each epoch; it ends early, with a value that is not finite, where the loss diverges.
@@ -108,7 +114,7 @@ def train(
     optimizer = _optimizer(network, recipe)
     # Optimizer.step as torch wraps it would import the compiler, which takes longer than most trainings here.
     update = inspect.unwrap(type(optimizer).step)
-    kept = Checkpoint(checkpoints, network, optimizer, generator, steps, epochs) if checkpoints else None
+    kept = Checkpoint(checkpoints, network, optimizer, generator, steps, epochs, judge) if checkpoints else None
     there = Place([], 0, chosen, torch.zeros((), device=device))
     losses, done, shuffled, total = (kept.resume() if kept else None) or there
     for epoch in range(len(losses), epochs):
@@ -132,9 +138,13 @@ def train(
                 kept.save(Place(losses, step + 1, shuffled, total))
         done = 0
         losses.append(total.item() / steps)
+        if judge:
+            judge.look(network, epoch + 1)
         if not np.isfinite(losses[-1]):
             break
         progress((epoch + 1) * steps, epochs * steps)
+    if judge:
+        judge.settle(network)
     if kept:
         kept.finish(Place(losses[:-1], steps, shuffled, total))
     network.eval()
@@ -158,6 +168,7 @@ class Online:
         self.optimizer = _optimizer(network, recipe)
         self.update = inspect.unwrap(type(self.optimizer).step)
         self.generator = torch.Generator().manual_seed(seed)
+        self.steady: bool | None = None  # until there is a batch to try it on
         self.images: np.ndarray | None = None  # those that still wait for a whole batch, and their answers
         self.answers: np.ndarray | None = None
 
@@ -165,23 +176,44 @@ class Online:
         """Softmax outputs: float32, images x classes."""
         return posteriors(self.network, images, self.device)
 
-    def learn(self, images: np.ndarray, answers: np.ndarray) -> None:
-        """Takes in images (uint8, N x height x width x channels) and their answers (float32, N x classes)."""
-        if self.images is not None and self.answers is not None:
-            images, answers = np.concatenate([self.images, images]), np.concatenate([self.answers, answers])
+    def learn(self, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """Takes in images (uint8, N x height x width x channels) and their answers (float32, N x classes).
+
+        Returns:
+            float32, N x classes: what ``predict`` says of the images beforehand.
+        """
         batch = self.recipe.batch
+        if self.images is not None and self.answers is not None and len(self.images):
+            predictions = self.predict(images)
+            images, answers = np.concatenate([self.images, images]), np.concatenate([self.answers, answers])
+        elif len(images) == batch and self._is_steady(images):
+            return self._step(images, answers)  # one pass says what it predicts and what it has to learn
+        else:
+            predictions = self.predict(images)
         whole = len(images) // batch * batch
-        self.network.train()
         for start in range(0, whole, batch):
-            inputs = to_unit(to_device(images[start : start + batch], self.device))
-            targets = torch.from_numpy(answers[start : start + batch]).to(self.device)
-            loss = soft_cross_entropy(self.network(inputs).float(), targets)
-            self.optimizer.zero_grad()
-            loss.backward()
-            with torch.no_grad():
-                self.update(self.optimizer)
-        self.network.eval()
+            self._step(images[start : start + batch], answers[start : start + batch])
         self.images, self.answers = images[whole:], answers[whole:]
+        return predictions
+
+    def _is_steady(self, images: np.ndarray) -> bool:
+        """Whether the network says the same, bit for bit, while it is trained: no dropout, no statistics of a batch."""
+        if self.steady is None:
+            inputs, tried = to_unit(to_device(images, self.device)), copy.deepcopy(self.network)
+            with torch.random.fork_rng(), torch.no_grad():
+                self.steady = torch.equal(tried.eval()(inputs), tried.train()(inputs))
+        return self.steady
+
+    def _step(self, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """A step on one batch; what the network predicted in it."""
+        self.network.train()
+        outputs = self.network(to_unit(to_device(images, self.device))).float()
+        self.optimizer.zero_grad()
+        soft_cross_entropy(outputs, torch.from_numpy(answers).to(self.device)).backward()
+        with torch.no_grad():
+            self.update(self.optimizer)
+        self.network.eval()
+        return outputs.detach().softmax(1).cpu().numpy()
 
     def state(self) -> dict[str, torch.Tensor]:
         """All that changes as it learns, as named tensors; not copied."""
