@@ -134,12 +134,11 @@ def test_the_plan_counts_shared_things_once(resources: Resources) -> None:
     found = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
     assert set(resources.plan.tables) < set(found)
     total = found["**all, each once**"]
-    assert int(total["arms"]) == len(resources.plan.arms) == 67
+    assert int(total["arms"]) == len(resources.plan.arms) == 81
     parts = sum(int(row["jobs"]) for name, row in found.items() if not name.startswith("**"))
-    assert int(total["jobs"]) == 198 < parts
-    # One victim's own images, fonts and photographs in two ways, the other's photographs: the longest prefix of each.
-    # Then the union at random, and what is chosen adaptively of fonts, photographs and the union.
-    assert total["queries"] == f"{1078 + 4000 + 16000 + 8000 + 8000 + 8000 + 1000 + 8000 + 8000:,}"
+    assert int(total["jobs"]) == 272 < parts
+    # The longest prefix of each query set: one victim's at random and the other's, three deep ones, those of 1,000.
+    assert total["queries"] == f"{1078 + 4000 + 16000 + 8000 + 8000 + 3 * 8000 + 11 * 1000:,}"
     assert found["knockoff/responses"]["queries"] == "4,000"
     assert found["copycat/architectures"]["queries"] == "8,000"
 
@@ -162,7 +161,7 @@ def test_the_plan_says_gpu_hours_where_gpus_are_used(configuration: Configuratio
     expected, asked = float(total[3]), float(total[4])
     assert 0 < expected < asked
     jobs = {job for name in resources.plan.tables for job in resources.table_jobs(name) if resources.on_gpu(job.rule)}
-    jobs |= {*resources.victim_jobs(), *(job for job in resources.data_jobs() if resources.on_gpu(job.rule))}
+    jobs |= {job for job in resources.data_jobs() if resources.on_gpu(job.rule)} | set(resources.victim_jobs())
     assert asked == pytest.approx(sum(resources.runtime(job) for job in jobs) / 60, abs=0.05)
 
 
