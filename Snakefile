@@ -26,6 +26,7 @@ wildcard_constraints:
     split="[^/]+",
     victim="|".join(plan.ingredients["victims"]),
     query="|".join(plan.ingredients["queries"]),
+    folder="queries/[^/]+|labels/[^/]+/[^/]+/asked",
     role="model|twin-[0-9]+",
     start="[0-9]+",
     stop="[0-9]+",
@@ -245,14 +246,36 @@ rule order_pool:
         code=lambda w: plan.code(
             "order_pool.py", ("strategies", plan.entry("queries", w.query)["strategy"])
         ),
-        spec=lambda w: {
-            k: plan.entry("queries", w.query)[k]
-            for k in ("images", "strategy", "parameters", "seed")
-        },
+        spec=lambda w: plan.ordering(w.query),
     message:
         "Ordering the pool of {wildcards.query}"
     script:
         "workflow/scripts/order_pool.py"
+
+
+rule group_pool:
+    """Puts the labels of a pool into a tree, for strategies that choose by label as they ask."""
+    input:
+        listings=pool_items,
+    output:
+        tree="results/queries/{query}/tree.npz",
+    log:
+        "logs/queries/{query}/tree.log",
+    group:
+        together("grouping")
+    conda:
+        "envs/torch.yaml"
+    threads: needs.threads("group_pool")
+    resources:
+        **asks("group_pool"),
+    params:
+        code=grouping_code,
+        spec=lambda w: plan.grouping(w.query),
+        engine=ENGINE,
+    message:
+        "Grouping the labels of {wildcards.query}"
+    script:
+        "workflow/scripts/group_pool.py"
 
 
 rule decode_queries:
@@ -272,7 +295,7 @@ rule decode_queries:
         **asks("decode_queries"),
     params:
         code=pool_code("decode_queries.py"),
-        parts=lambda w: [plan.decoding(dataset) for dataset in pool(w)],
+        parts=lambda w: [plan.decoding(dataset) for dataset in pool(w.query)],
     message:
         "Decoding {wildcards.query}, images {wildcards.start} to {wildcards.stop}"
     script:
@@ -280,17 +303,17 @@ rule decode_queries:
 
 
 rule check_leaks:
-    """Stops a query set that holds (nearly) a test image of the victim."""
+    """Stops a query set that holds (nearly) a test image of the victim, or names the images that no copy may learn."""
     input:
-        shard="results/queries/{query}/{start}-{stop}.npy",
-        order="results/queries/{query}/order.npz",
-        listings=pool_items,
+        shard="results/{folder}/{start}-{stop}.npy",
+        order=lambda w: plan.order(w.folder, f"{w.start}-{w.stop}"),
+        listings=lambda w: listings(plan.query_of(w.folder)),
         train="results/data/{dataset}/train.npy",
         test="results/data/{dataset}/test.npy",
     output:
-        report="results/queries/{query}/{start}-{stop}.leaks-{dataset}.json",
+        report="results/{folder}/{start}-{stop}.leaks-{dataset}.json",
     log:
-        "logs/queries/{query}/{start}-{stop}.leaks-{dataset}.log",
+        "logs/{folder}/{start}-{stop}.leaks-{dataset}.log",
     group:
         together("queries")
     conda:
@@ -299,8 +322,10 @@ rule check_leaks:
         **asks("check_leaks"),
     params:
         code=plan.code("check_leaks.py"),
+        query=lambda w: plan.query_of(w.folder),
+        leaks=lambda w: plan.entry("queries", plan.query_of(w.folder))["leaks"],
     message:
-        "Checking {wildcards.query}, images {wildcards.start} to {wildcards.stop}, for test images of {wildcards.dataset}"
+        "Checking {wildcards.folder}, images {wildcards.start} to {wildcards.stop}, for test images of {wildcards.dataset}"
     script:
         "workflow/scripts/check_leaks.py"
 
@@ -318,6 +343,8 @@ rule ask_victim:
         answers="results/labels/{victim}/{query}/{start}-{stop}.npy",
     log:
         "logs/labels/{victim}/{query}/{start}-{stop}.log",
+    wildcard_constraints:
+        query=named(adaptive=False),
     group:
         together("answers")
     conda:
@@ -335,11 +362,46 @@ rule ask_victim:
         "workflow/scripts/ask_victim.py"
 
 
+rule choose_queries:
+    """Chooses a shard of queries by what the victim answers, asks them, and goes on from the shard before."""
+    input:
+        tree="results/queries/{query}/tree.npz",
+        listings=pool_items,
+        weights="results/victims/{victim}/model.safetensors",
+        before=state_before,
+    output:
+        answers="results/labels/{victim}/{query}/{start}-{stop}.npy",
+        images="results/labels/{victim}/{query}/asked/{start}-{stop}.npy",
+        order="results/labels/{victim}/{query}/asked/{start}-{stop}.order.npz",
+        policy="results/labels/{victim}/{query}/asked/{start}-{stop}.policy.npz",
+        state="results/labels/{victim}/{query}/asked/{start}-{stop}.state.safetensors",
+    log:
+        "logs/labels/{victim}/{query}/{start}-{stop}.log",
+    wildcard_constraints:
+        query=named(adaptive=True),
+    group:
+        together("choices", "choose_queries")
+    conda:
+        "envs/torch.yaml"
+    threads: needs.threads("choose_queries")
+    resources:
+        **asks("choose_queries"),
+    params:
+        code=choosing_code,
+        spec=lambda w: plan.choosing(w.victim, w.query),
+        engine=ENGINE,
+        checkpoints="results/checkpoints/labels/{victim}/{query}/{start}-{stop}",
+    message:
+        "Choosing images of {wildcards.query} for {wildcards.victim}, {wildcards.start} to {wildcards.stop}"
+    script:
+        "workflow/scripts/choose_queries.py"
+
+
 # --- copycats -------------------------------------------------------------------------------------------------
 
 
 rule train_copycat:
-    """Trains a block of replicates of one arm, each a fresh network with a seed of its own."""
+    """Trains a block of replicates of one arm, each a network with a seed of its own, fresh unless it is fine-tuned."""
     input:
         unpack(training_inputs),
     output:
@@ -502,9 +564,9 @@ rule weigh_claims:
 
 
 rule collect_guards:
-    """What the guards found: queries that the victim had learnt, and trainings that failed."""
+    """What the guards found: queries the victim had learnt or is tested on, chosen epochs, and trainings that failed."""
     input:
-        reports=[file for file in plan.all_query_files() if file.endswith(".json")],
+        reports=plan.all_leak_reports(),
         arms=plan.all_scores("copycats"),
         victims=plan.all_scores("victims"),
     output:
@@ -556,6 +618,7 @@ rule collect_arms:
     params:
         code=plan.code("collect_arms.py"),
         headline=plan.headline(),
+        starts={path: arm.start for path, arm in plan.arms.items()},
     message:
         "Collecting all arms"
     script:

@@ -24,7 +24,7 @@ from mimeo.console import Console
 from mimeo.errors import MimeoError
 from mimeo.models import network, prepare_device, save_models
 from mimeo.records import Cost, checkpoint_seconds
-from mimeo.store import load_json, load_sealed, save_array, save_sealed
+from mimeo.store import load_json, load_sealed, save_array, save_json, save_sealed
 from mimeo.training import Recipe, train
 
 CPU = torch.device("cpu")
@@ -197,6 +197,7 @@ class Block:
         self.folder, self.parent = folder, parent
         save_array(folder / "shard.npy", IMAGES)
         save_array(folder / "answers.npy", ANSWERS)
+        save_json(folder / "guard.json", {"start": 0, "left_out": []})
         self.spec = {
             "arm": "a/b", "budget": COUNT, "architecture": NETWORKS["dropout"], "recipe": ALL, "labels": "victim",
             "response": {"plugin": "posterior", "parameters": {}}, "code": "1",
@@ -207,8 +208,8 @@ class Block:
         at = self.folder
         weights, log, record = outputs(at / name)
         train_copycat.main(
-            self.spec, ENGINE, 2, 5, [], [str(at / "shard.npy")], [str(at / "answers.npy")], self.parent,
-            weights, log, record, str(at / "kept" / "a" / "b" / "2-5"), say,
+            self.spec, ENGINE, 2, 5, [], [str(at / "shard.npy")], [str(at / "guard.json")], [str(at / "answers.npy")],
+            self.parent, [], weights, log, record, str(at / "kept" / "a" / "b" / "2-5"), say,
         )  # fmt: skip
         return Path(weights).read_bytes(), Path(log).read_bytes()
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 SCALES = sorted(path.name for path in CONFIG.glob("*.yaml") if path.name != "schema.yaml")
 SCHEMA = yaml.safe_load((CONFIG / "schema.yaml").read_text())["$defs"]
-DEMO, DATASETS, QUERIES, RESPONSES, ARCHITECTURES, RECIPES, VICTIMS = (
+DEMO, DATASETS, RESPONSES, ARCHITECTURES, RECIPES, QUERIES, VICTIMS = (
     "demo.yaml",
     *(f"ingredients/{kind}.yaml" for kind in KINDS),
 )
@@ -375,6 +375,12 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "unknown field of a column": ([(DEMO, (*CELL, "column"), "{x}")], DEMO, ["cells[0].column", "'{x}'"]),
     "field without a name": ([(DEMO, (*CELL, "row"), "{}")], DEMO, ["cells[0].row", "'{}'"]),
     "field left open": ([(DEMO, (*CELL, "row"), "{query")], DEMO, ["cells[0].row", "'{query'"]),
+    "share of what is not in the pool": (
+        [(QUERIES, ("digits-own", "shares"), {"digits/tran": 0.5})],
+        QUERIES,
+        ["digits-own.shares", "digits/tran", "digits/train"],
+    ),
+    "whole as a share": ([(QUERIES, ("digits-own", "shares"), {"digits/train": 1})], QUERIES, ["digits-own.shares"]),
     "split that is not there": (
         [(QUERIES, ("digits-own", "images"), ["digits/pool"])],
         QUERIES,
@@ -382,21 +388,21 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     ),
     "pool of several sizes": (
         [
-            (DATASETS, ("photographs", "size"), 16),
-            (QUERIES, ("mixed",), {**RANDOM, "images": ["digits/train", "photographs/pool"]}),
+            (DATASETS, ("photographs-flat", "size"), 16),
+            (QUERIES, ("mixed",), {**RANDOM, "images": ["digits/train", "photographs-flat/pool"]}),
         ],
         QUERIES,
         ["mixed.images", "size"],
     ),
     "images of another size than the victim's": (
-        [(DATASETS, ("photographs", "size"), 16)],
+        [(DATASETS, ("photographs-flat", "size"), 16)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-random", "digits-plain"],
+        ["knockoff/accuracy.cells[3]", "photographs-flat-random", "digits-plain"],
     ),
     "images of other channels than the victim's": (
-        [(DATASETS, ("photographs", "channels"), 3)],
+        [(DATASETS, ("photographs-flat", "channels"), 3)],
         DEMO,
-        ["knockoff/accuracy.cells[2]", "photographs-random", "digits-plain"],
+        ["knockoff/accuracy.cells[3]", "photographs-flat-random", "digits-plain"],
     ),
     "original labels of other classes": (
         [(DATASETS, ("fonts", "classes"), list("abcdefghij"))],

@@ -186,7 +186,7 @@ def test_outside_says_where_data_lie() -> None:
     assert re.findall(r"os\.\w+", code) == ["os.environ"]
     assert re.findall(r"MIMEO_\w+", code.rsplit("def ", 1)[1].partition('"""')[2].partition('"""')[2]) == ["MIMEO_DATA"]
     users = {file.stem for file in STAGES if "mimeo/outside.py" in closure(file.name)}
-    assert users == {"list_images", "decode_split", "decode_queries"}
+    assert users == {"list_images", "decode_split", "decode_queries", "group_pool", "choose_queries"}
 
 
 def test_records_looks_around() -> None:
@@ -280,23 +280,47 @@ def test_light_stages_load_no_torch() -> None:
 
 
 def test_training_knows_no_test_split() -> None:
-    """Neither an argument nor a name of the training module speaks of tests or validation, and it scores nothing."""
-    whole = tree(PACKAGE / "training.py")
-    names = {node.arg for node in ast.walk(whole) if isinstance(node, ast.arg)}
-    names |= {node.id for node in ast.walk(whole) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(whole) if isinstance(node, ast.Attribute)}
-    assert {"images", "targets", "recipe"} <= names
-    assert not {name for name in names if re.search(r"test|valid|held|best|accuracy", name)}
-    assert "mimeo/evaluation.py" not in closure("mimeo/training.py")
+    """Neither an argument nor a name of the modules that train and judge speaks of tests or validation, and they score
+    nothing: what an epoch is judged by, its caller knows."""
+    for module in ("training.py", "judging.py"):
+        whole = tree(PACKAGE / module)
+        names = {node.arg for node in ast.walk(whole) if isinstance(node, ast.arg)}
+        names |= {node.id for node in ast.walk(whole) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(whole) if isinstance(node, ast.Attribute)}
+        assert {"network", "judge"} & names
+        assert not {name for name in names if re.search(r"test|valid|held|best|accuracy", name)}
+    assert "mimeo/evaluation.py" not in closure("mimeo/training.py", "mimeo/judging.py")
+
+
+def test_victims_have_no_judge() -> None:
+    """Of the stages, the one that trains copies alone hands a judge over."""
+    users = {file.stem for file in STAGES if "mimeo.judging.Judge" in imports(file)}
+    assert users == {"train_copycat"}
+    [call] = [call for name, call in calls(SCRIPTS / "train_victim.py") if name == "train"]
+    assert len(call.args) == 8 and not call.keywords  # all but the last parameter, which is the judge
 
 
 @pytest.mark.parametrize("rule", ["train_victim", "train_copycat"])
 def test_training_rules_read_no_test_split(rule: str) -> None:
-    """The rules that train have no test split among their inputs."""
+    """The rules that train name no test split among their inputs."""
     text = (ROOT / "Snakefile").read_text()
     [body] = re.findall(rf"^rule {rule}:\n(.*?)^    script:", text, re.MULTILINE | re.DOTALL)
     assert "input:" in body
     assert not re.search(r"\btest\b", body)
+
+
+def test_the_plan_says_what_copies_are_trained_on() -> None:
+    """The inputs of a copy's training are the plan's, of which test_protocol.py shows which have a test split."""
+    whole = tree(WORKFLOW / "rules" / "common.smk")
+    [function] = [n for n in whole.body if isinstance(n, ast.FunctionDef) and n.name == "training_inputs"]
+    *_, answer = function.body
+    assert len(function.body) == 2
+    assert isinstance(answer, ast.Return)
+    assert ast.unparse(answer).startswith("return plan.training_inputs(wildcards.arm,")
+    text = (ROOT / "Snakefile").read_text()
+    assert re.search(
+        r"^rule train_copycat:\n[^\n]*\n    input:\n        unpack\(training_inputs\),\n    output:", text, re.M
+    )
 
 
 # --- what is loaded is data -----------------------------------------------------------------------------------

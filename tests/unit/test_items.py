@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mimeo.datasets import UNKNOWN
-from mimeo.items import check_classes, check_items, load_items, rows_of, save_items, take
+from mimeo.items import check_classes, check_items, labels_of, load_items, pooled, rows_of, save_items, take
 
 Complaint = Callable[[Callable[[], object]], str]
 LAWS = settings(deadline=None, max_examples=60, derandomize=True, database=None)
@@ -142,3 +142,44 @@ def test_take_follows_the_order_asked() -> None:
     chosen = take(columns(), np.array([3, 0, 0]))
     assert chosen["name"].tolist() == ["d", "a", "a"]
     assert chosen["label"].tolist() == [UNKNOWN, 0, 0]
+
+
+# --- pools ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listings(tmp_path: Path) -> list[str]:
+    """Two data sets: 40 images of two splits, with classes; 10 without."""
+    splits = np.array(["train", "test"] * 20)
+    one = {"name": np.arange(40).astype(str), "split": splits, "label": np.arange(40) % 3}
+    other = {"name": np.arange(10).astype(str), "split": np.full(10, "pool"), "label": np.full(10, -1)}
+    paths = [str(tmp_path / "one.csv"), str(tmp_path / "other.csv")]
+    for path, columns in zip(paths, (one, other), strict=True):
+        save_items(path, columns)
+    return paths
+
+
+def test_pools_are_united_part_by_part(listings: list[str]) -> None:
+    """Every image of the splits named, part after part, with its own class."""
+    part, row, tables = pooled(["one/train", "other/pool"], {}, listings)
+    assert part.tolist() == [0] * 20 + [1] * 10
+    assert row.tolist() == [*range(0, 40, 2), *range(10)]
+    assert labels_of(part, row, tables).tolist() == [n % 3 for n in range(0, 40, 2)] + [-1] * 10
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+@settings(database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_shares_nest(listings: list[str], few: int, many: int) -> None:
+    """A share has as many images as asked, of its split, none twice; fewer are among more; other parts are whole."""
+    few, many = sorted((few, many))
+    part, small, _ = pooled(["one/train", "other/pool"], {"one/train": few}, listings)
+    _, large, _ = pooled(["one/train", "other/pool"], {"one/train": many}, listings)
+    assert (part == 0).sum() == few and (part == 1).sum() == 10
+    assert set(small[:few]) <= set(large[:many]) <= set(range(0, 40, 2))
+    assert len(set(large[:many])) == many
+
+
+def test_a_share_of_too_few(listings: list[str], complaint: Complaint) -> None:
+    """A listing that is shorter than declared is refused."""
+    said = complaint(lambda: pooled(["other/pool"], {"other/pool": 11}, listings[1:]))
+    assert "other.csv" in said and "10 images, not 11" in said

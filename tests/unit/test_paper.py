@@ -39,9 +39,9 @@ def test_victims(plan: Plan) -> None:
 
 
 def test_knockoff_accuracy(plan: Plan) -> None:
-    """Per victim its own images and three pools at random: 16 of the paper's 28 transfer sets, the others adaptive."""
-    assert len(asked(plan, "knockoff/accuracy")) == 4 * (1 + 3)
-    assert len({cell.arm for cell in plan.tables["knockoff/accuracy"]}) == 4 * (1 + 3)
+    """28 transfer sets, 28 copies: per victim its own images, and three pools at random and adaptively."""
+    assert len(asked(plan, "knockoff/accuracy")) == 4 * (1 + 2 * 3) == 28
+    assert len({cell.arm for cell in plan.tables["knockoff/accuracy"]}) == 28
     budgets = {plan.arms[cell.arm].last.budget for cell in plan.tables["knockoff/accuracy"] if "(KD)" not in cell.row}
     assert budgets == {60_000}
 
@@ -55,15 +55,34 @@ def test_d2_is_a_union(plan: Plan) -> None:
 
 
 def test_knockoff_figures(plan: Plan) -> None:
-    """Curves of four victims and three pools; two families of victims and seven of copies; seven responses."""
+    """Curves of four victims, three pools, two strategies; families, two by seven; seven responses."""
     cells = {name: len(found) for name, found in plan.tables.items()}
     curve = len(plan.scale["budgets"]["curve"])
-    assert cells["knockoff/budgets"] == 4 * 3 * curve
+    assert cells["knockoff/budgets"] == 4 * 3 * 2 * curve
     assert cells["knockoff/architectures"] == 2 * 7
     assert cells["knockoff/responses"] == 4 * 7
-    shared = 4 * 3 + 1 + 4  # of 60,000 images: the curves' ends, ResNet-34 from ResNet-34, the whole posterior
+    shared = 4 * 3 * 2 + 1 + 4  # of 60,000 images: the curves' ends, ResNet-34 from ResNet-34, the whole posterior
     knockoffs = [arm for arm in plan.arms.values() if arm.victim.endswith("-resnet34") or "caltech" in arm.victim]
-    assert len(knockoffs) == 16 + 12 * curve + 14 + 28 - shared
+    assert len(knockoffs) == 28 + 24 * curve + 14 + 28 - shared + 10
+
+
+def test_knockoff_protocol(plan: Plan) -> None:
+    """Ours and the authors' at three budgets of the curve: 3 arms by held-out queries, 2 warm ones, 3 by the test set
+    and 2 of both; the smallest budget has nothing to start from."""
+    arms = {cell.arm for cell in plan.tables["knockoff/protocol"]}
+    assert len(plan.tables["knockoff/protocol"]) == 5 * 3
+    others = arms - {cell.arm for cell in plan.tables["knockoff/budgets"]}
+    found = [(plan.selects(plan.arms[arm].last.recipe), plan.arms[arm].start) for arm in others]
+    assert sorted(found) == sorted(
+        [("validation", "fresh")] * 3 + [("last", "warm")] * 2 + [("test", "fresh")] * 3 + [("test", "warm")] * 2
+    )
+    assert len(arms) == 13
+
+
+def test_overlaps_are_left_out(plan: Plan) -> None:
+    """Pools that hold images of other data sets do not stop the scale."""
+    policies = {query: plan.ingredients["queries"][query]["leaks"] for query in ("imagenet-random", "npdd-random")}
+    assert set(policies.values()) == {"leave_out"}
 
 
 def test_copycat_main(plan: Plan) -> None:
@@ -98,9 +117,9 @@ def test_copycat_rates_are_the_solvers(plan: Plan) -> None:
 
 
 def test_all_arms(plan: Plan) -> None:
-    """113 of Knockoff Nets and 103 of Copycat CNN, three trainings each; every one stands in a table."""
-    assert len(plan.arms) == 113 + 103
-    assert sum(len(plan.blocks(arm)) for arm in plan.arms) == 3 * 216
+    """195 of Knockoff Nets and 103 of Copycat CNN, three trainings each; every one stands in a table."""
+    assert len(plan.arms) == 195 + 103
+    assert sum(len(plan.blocks(arm)) for arm in plan.arms) == 3 * 298
     assert set(plan.arms) == {cell.arm for cells in plan.tables.values() for cell in cells}
 
 
@@ -123,8 +142,8 @@ def test_sizes_are_the_published_ones(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("table", "lacking"),
     [
-        ("knockoff/accuracy", {"D2 adaptive", "ILSVRC adaptive", "OpenImages adaptive"}),
-        ("knockoff/budgets", {"D2 adaptive 10000"}),
+        ("knockoff/accuracy", set()),
+        ("knockoff/budgets", set()),
         ("copycat/main", set()),
         ("copycat/curve", {"NPDD+PDD-SL 0"}),  # the untrained network, which is also NPDD-SL 0
         ("copycat/architectures", set()),

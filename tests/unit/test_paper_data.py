@@ -360,6 +360,32 @@ def test_celeba(tmp_path: Path, complaint: Complaint) -> None:
         celeba.index(tmp_path, {"pool": 7})
 
 
+def test_celeba_traits(tmp_path: Path, complaint: Complaint) -> None:
+    """As a task each combination of traits is a class, and each part a split."""
+    root, file = tmp_path / "celeba", tmp_path / "celeba/list_attr_celeba.txt"
+    small_celeba(root)
+    splits, traits = {"train": 3, "test": 2, "pool": 2}, ["Smiling", "Young"]
+    with pytest.raises(Missing, match=r"list_attr_celeba\.txt"):
+        celeba.index(tmp_path, splits, traits=traits)
+    lines = [f"{n:06d}.jpg {1 if n % 2 else -1:2d} -1 {1 if n > 4 else -1:2d}\n" for n in range(1, 8)]
+    text(file, "7\nYoung Male Smiling \n" + "".join(lines))
+    index = celeba.index(tmp_path, splits, traits=traits)
+    check_items("celeba", index.columns, index.classes)
+    assert index.classes == (
+        "not Smiling, not Young", "Smiling, not Young", "not Smiling, Young", "Smiling, Young",
+    )  # fmt: skip
+    assert index.columns["label"].tolist() == [2, 0, 2, 0, 3, 1, 3]
+    assert index.columns["split"].tolist() == ["train", "test", "pool", "train", "test", "pool", "train"]
+    assert "no trait 'Yung'" in complaint(lambda: celeba.index(tmp_path, splits, traits=["Yung"]))
+    for wrong in (lines[0].replace("-1", " 0"), "000001.jpg 1 1\n"):
+        text(file, "7\nYoung Male Smiling \n" + wrong)
+        assert "list_attr_celeba.txt" in complaint(lambda: celeba.index(tmp_path, splits, traits=["Male"]))
+    text(file, "7\nYoung Male Smiling \n" + "".join(lines[1:]))
+    assert "'000001.jpg'" in complaint(lambda: celeba.index(tmp_path, splits, traits=traits))
+    text(root / "list_eval_partition.txt", "".join(f"{n:06d}.jpg {n}\n" for n in range(1, 8)))
+    assert "part 3 is none of" in complaint(lambda: celeba.index(tmp_path, splits, traits=traits))
+
+
 def test_what_torchvision_lists() -> None:
     """The papers' code lists by ImageFolder, which knows other suffixes than the folders of one's own."""
     assert set(IMG_EXTENSIONS) == TORCHVISIONS

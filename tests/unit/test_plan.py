@@ -193,6 +193,18 @@ def test_all_is_the_whole_pool() -> None:
     assert plan.pool_size("walls") == 1234
 
 
+def test_shares_of_a_pool() -> None:
+    """A share of a part counts as many images as it has, rounded, and one at least."""
+    ingredients = copy.deepcopy(INGREDIENTS)
+    [part] = ingredients["queries"]["own"]["images"]
+    for share, count in ((0.5, 35), (0.1, 7), (0.001, 1)):
+        ingredients["queries"]["own"]["shares"] = {part: share}
+        plan = Plan(planned().scale, ingredients)
+        assert plan.pool_size("own") == count
+        assert plan.pool("own")["counts"] == {part: count}
+    assert "counts" not in planned().pool("own")
+
+
 def test_two_arms_in_one_cell() -> None:
     """Two arms may not fill the same cell."""
     with pytest.raises(ConfigError, match="two arms in the cell 'Walls' / 'Signs'"):
@@ -200,6 +212,11 @@ def test_two_arms_in_one_cell() -> None:
 
 
 # --- shards and blocks ----------------------------------------------------------------------------------------
+
+
+def query_files(plan: Plan) -> set[str]:
+    """Every shard of images, and every leak report."""
+    return {*plan.all_image_shards(False), *plan.all_image_shards(True), *plan.all_leak_reports()}
 
 
 def limits(span: str) -> tuple[int, int]:
@@ -215,9 +232,11 @@ def test_budgets_nest(shard: int, one: int, other: int) -> None:
     plan = planned(shard=shard)
     small, large = (plan.spans("walls", budget) for budget in sorted((one, other)))
     assert large[: len(small)] == small
-    assert plan.image_shards("walls", max(one, other))[: len(small)] == plan.image_shards("walls", min(one, other))
-    assert plan.label_shards("v", "walls", max(one, other))[: len(small)] == plan.label_shards(
-        "v", "walls", min(one, other)
+    assert plan.image_shards("reader", "walls", max(one, other))[: len(small)] == plan.image_shards(
+        "reader", "walls", min(one, other)
+    )
+    assert plan.label_shards("reader", "walls", max(one, other))[: len(small)] == plan.label_shards(
+        "reader", "walls", min(one, other)
     )
 
 
@@ -239,9 +258,9 @@ def test_names_of_shards() -> None:
     """Shards are named by their first and last row, in figures that sort as text."""
     plan = planned(shard=500)
     assert plan.spans("walls", 1234) == ["0000000-0000500", "0000500-0001000", "0001000-0001234"]
-    assert plan.image_shards("walls", 1) == ["results/queries/walls/0000000-0000500.npy"]
+    assert plan.image_shards("reader", "walls", 1) == ["results/queries/walls/0000000-0000500.npy"]
     assert plan.label_shards("reader", "walls", 1) == ["results/labels/reader/walls/0000000-0000500.npy"]
-    assert plan.leak_reports("signs", "walls", 1) == ["results/queries/walls/0000000-0000500.leaks-signs.json"]
+    assert plan.leak_reports("reader", "walls", 1) == ["results/queries/walls/0000000-0000500.leaks-signs.json"]
 
 
 @settings(database=None, deadline=None)
@@ -270,7 +289,7 @@ def test_a_larger_budget_adds_only() -> None:
 
     def files(plan: Plan) -> set[str]:
         blocks = {block for arm in plan.arms for block in plan.blocks(arm)}
-        return blocks | set(plan.all_query_files()) | set(plan.all_label_shards()) | set(plan.records().values())
+        return blocks | query_files(plan) | set(plan.all_label_shards()) | set(plan.records().values())
 
     before, after = planned({"budgets": [150]}), planned({"budgets": [150, 900]}, replicates=4)
     assert files(before) < files(after)
@@ -279,7 +298,7 @@ def test_a_larger_budget_adds_only() -> None:
 def test_untrained_arms_ask_nothing() -> None:
     """Budget 0 needs no image and no answer."""
     plan = planned({"budgets": [0]})
-    assert plan.all_query_files() == []
+    assert query_files(plan) == set()
     assert plan.all_label_shards() == []
 
 
@@ -310,10 +329,10 @@ def test_original_labels_ask_nothing() -> None:
     """Where the labels come with the pool the victim is not asked, but the images are checked for leaks."""
     plan = planned({"queries": ["own"], "responses": ["original"], "budgets": [70]})
     assert plan.all_label_shards() == []
-    assert plan.all_query_files() == [
+    assert query_files(plan) == {
         "results/queries/own/0000000-0000070.npy",
         "results/queries/own/0000000-0000070.leaks-signs.json",
-    ]
+    }
 
 
 # --- what is paid ---------------------------------------------------------------------------------------------
@@ -468,7 +487,7 @@ from plan import load_plan
 root, scale = Path(sys.argv[1]), Path(sys.argv[1]) / "config" / "demo.yaml"
 began = time.process_time()
 plan = load_plan(root, yaml.safe_load(scale.read_text()), [str(scale)])
-plan.outputs(), plan.records(), plan.all_query_files(), plan.all_label_shards()
+plan.outputs(), plan.records(), plan.all_image_shards(False), plan.all_label_shards()
 for arm in plan.arms:
     plan.training(arm), plan.names(arm), plan.blocks(arm)
     plan.code("train_copycat.py", plan.architecture_plugin(plan.arms[arm].architecture))

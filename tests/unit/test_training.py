@@ -224,9 +224,12 @@ def test_images_and_targets_are_not_written_to(device: torch.device) -> None:
 
 
 def test_no_test_data_can_come_near() -> None:
-    """What is not handed over can't select an epoch or a checkpoint."""
-    parameters = list(inspect.signature(train).parameters)
-    assert parameters == ["network", "images", "targets", "recipe", "seed", "device", "progress", "checkpoints"]
+    """What is not handed over can't select an epoch or a checkpoint; what may is a judge, which is none by default."""
+    parameters = inspect.signature(train).parameters
+    assert [*parameters] == [
+        "network", "images", "targets", "recipe", "seed", "device", "progress", "checkpoints", "judge",
+    ]  # fmt: skip
+    assert parameters["judge"].default is None
     source = inspect.getsource(training)
     assert "load_" not in source and "open(" not in source
 

@@ -18,7 +18,7 @@ import yaml
 
 from mimeo.console import Console
 from mimeo.errors import MimeoError
-from mimeo.store import load_array, load_arrays, save_array, save_arrays, save_json
+from mimeo.store import load_array, load_arrays, load_json, save_array, save_arrays, save_json
 from plan import Plan, load_plan
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ class Stage:
         return {
             "query": QUERY,
             "dataset": "digits",
+            "leaks": "stop",
             "start": 0,
             "shard": self._in("queries", QUERY, f"{SPAN}.npy"),
             "order": self._in("queries", QUERY, "order.npz"),
@@ -253,8 +254,10 @@ class Stage:
             "stop": 1,
             "order": [],
             "shards": [self._in("queries", QUERY, f"{SPAN}.npy")],
+            "guards": [self._in("queries", QUERY, f"{SPAN}.leaks-digits.json")],
             "answers": [self._in("labels", VICTIM, QUERY, f"{SPAN}.npy")],
             "parent": [],
+            "judged": [],
             "checkpoints": self._in("checkpoints"),
             "say": self.say,
         } | self._out("weights.safetensors", "log.json", "record.json")
@@ -397,7 +400,7 @@ READ = {
     "train_victim": ["images", "labels"],
     "score_victim": ["images", "labels", "train_labels", "weights", "logs"],
     "ask_victim": ["weights", "shard"],
-    "train_copycat": ["shards", "answers"],
+    "train_copycat": ["shards", "guards", "answers"],
     "score_copycat": ["images", "victim", "answers", "weights", "logs"],
     "make_table": ["published", "arms", "victims"],
     "draw_figure": ["table"],
@@ -595,6 +598,17 @@ def test_leak_in_a_later_shard(stage: Stage) -> None:
     images[3] = load_array(stage.file("test"))[42]
     save_array(stage.file("shard"), images)
     refused(stage, "position 403", "test image 42")
+
+
+@of("check_leaks")
+def test_leaks_left_out(stage: Stage) -> None:
+    """A query set whose test images are left out goes on, and names their places in the shard."""
+    stage.arguments |= {"leaks": "leave_out", "start": 400}
+    images = np.array(load_array(stage.file("shard")))
+    images[[137, 3]] = load_array(stage.file("test"))[[42, 17]]
+    save_array(stage.file("shard"), images)
+    stage.run()
+    assert load_json(stage.arguments["report"])["left_out"] == [3, 137]
 
 
 # --- answers and trainings --------------------------------------------------------------------------------------

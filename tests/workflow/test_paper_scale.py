@@ -30,8 +30,8 @@ def test_the_papers_scale_is_planned(project: "Project", monkeypatch: pytest.Mon
     assert run.code == 0, run.output
     assert not (project.root / "results").exists()
     assert run.planned["train_victim"] == 12 * (1 + 1)  # each with a twin
-    assert run.planned["train_copycat"] == 216 * 3
-    assert run.planned["score_copycat"] == 216
+    assert run.planned["train_copycat"] == 298 * 3
+    assert run.planned["score_copycat"] == 298
     assert run.planned["list_images"] == 6 + 8  # Knockoff Nets' and Copycat CNN's
     assert sum(run.planned.values()) > 3000
 

@@ -3,7 +3,7 @@
 import itertools
 import string
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plan.errors import ConfigError, did_you_mean
@@ -11,6 +11,7 @@ from plan.sources import SCRIPTS, closure, digest, functions, plugin_file
 
 RESULTS = "results"
 ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
+LEAST_TO_HOLD_OUT = 10
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
 
 
@@ -28,7 +29,7 @@ class Transfer:
 class Arm:
     """One victim x query set x budget x response x architecture x recipe, with all its replicates.
 
-    ``transfers`` has two entries where the second fine-tunes what the first has trained.
+    ``transfers`` has several entries where each fine-tunes what the one before has trained.
     """
 
     victim: str
@@ -38,9 +39,19 @@ class Arm:
     @property
     def path(self) -> str:
         """The arm's name, used in paths and for its seeds."""
-        first, *rest = self.transfers
+        first = self.transfers[0]
         path = f"{self.victim}/{first.query}/{first.response}-b{first.budget}/{self.architecture}-{first.recipe}"
-        return path + "".join(f"/then/{t.query}/{t.response}-b{t.budget}/{t.recipe}" for t in rest)
+        for before, t in itertools.pairwise(self.transfers):
+            more = _is_more(before, t)
+            path += f"/warm-b{t.budget}" if more else f"/then/{t.query}/{t.response}-b{t.budget}/{t.recipe}"
+        return path
+
+    @property
+    def start(self) -> str:
+        """What its weights start from: ``fresh`` ones; ``warm``, an arm's of a smaller budget of the same queries;
+        ``fine-tuned``, another arm's."""
+        warm = [_is_more(before, after) for before, after in itertools.pairwise(self.transfers)]
+        return "fresh" if not warm else "warm" if all(warm) else "fine-tuned"
 
     @property
     def last(self) -> Transfer:
@@ -51,6 +62,11 @@ class Arm:
     def parent(self) -> "Arm | None":
         """The arm whose weights this one fine-tunes."""
         return Arm(self.victim, self.architecture, self.transfers[:-1]) if len(self.transfers) > 1 else None
+
+
+def _is_more(before: Transfer, after: Transfer) -> bool:
+    """Whether a transfer is one with more queries of the same kind."""
+    return after.budget > before.budget and replace(after, budget=before.budget) == before
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,15 @@ class Plan:
             lists.insert(3, self._budgets(block["budgets"], f"{at}.budgets"))
             for victim, query, response, budget, architecture in itertools.product(*lists):
                 transfers = [self._transfer(query, response, budget, block["recipe"], victim, at)]
-                if "then" in block:
+                if block.get("warm"):
+                    if "then" in block:
+                        raise ConfigError(
+                            f"{at}.warm: a block with `then` starts from no smaller budget: leave one out"
+                        )
+                    [own] = transfers
+                    every = {self._transfer(query, response, b, block["recipe"], victim, at) for b in lists[3]}
+                    transfers = [t for t in sorted(every, key=lambda t: t.budget) if t.budget <= own.budget]
+                elif "then" in block:
                     then = block["then"]
                     deeper = self._budget(then["budget"], f"{at}.then.budget")
                     transfers.append(
@@ -125,9 +149,13 @@ class Plan:
             taught = self.entry("victims", victim)["dataset"]
             if shown["labels"] == "pool" and not _same_classes(part, source["classes"], taught, dataset["classes"]):
                 raise ConfigError(f"{where}: {query} has no original labels of {victim}'s classes")
+        if shown["labels"] == "pool" and self.adaptive(query):
+            raise ConfigError(f"{where}: {query} is chosen by what {victim} answers: it has no original labels alone")
         pool = self.pool_size(query)
         if budget == "all":
             budget = pool
+        if self.selects(recipe) == "validation" and 0 < int(budget) < LEAST_TO_HOLD_OUT:
+            raise ConfigError(f"{where}.budgets: {budget} is too few to hold out a tenth, as {recipe} does")
         if int(budget) > pool:
             raise ConfigError(f"{where}.budgets: {budget} is more than the {pool} images of {query}")
         return Transfer(query, response, int(budget), recipe)
@@ -153,7 +181,8 @@ class Plan:
             "architecture": self.ingredients["architectures"][arm.architecture],
         }
         titles = {key: entry["title"] for key, entry in named.items()}
-        return self._victim_titles(arm.victim) | titles | {"budget": first.budget}
+        shown = arm.last if arm.start == "warm" else first
+        return self._victim_titles(arm.victim) | titles | {"budget": shown.budget}
 
     def _check_unique(self, table: str) -> None:
         taken: dict[tuple[str, str], str] = {}
@@ -191,12 +220,27 @@ class Plan:
 
     def pool_size(self, query: str) -> int:
         """How many images a query set orders."""
-        parts = (part.split("/") for part in self.ingredients["queries"][query]["images"])
-        return sum(self.ingredients["datasets"][dataset]["splits"][split] for dataset, split in parts)
+        return sum(count for _, count in self._parts(query))
+
+    def _parts(self, query: str) -> Iterator[tuple[str, int]]:
+        """The parts of a query set's pool, and how many images of each are in it."""
+        entry = self.ingredients["queries"][query]
+        for part in entry["images"]:
+            dataset, split = part.split("/")
+            count = self.ingredients["datasets"][dataset]["splits"][split]
+            yield part, max(1, round(count * entry.get("shares", {}).get(part, 1)))
+
+    def adaptive(self, query: str) -> bool:
+        """Whether a query set's strategy chooses as it asks, so that every victim has a query set of its own."""
+        return "policy" in functions("strategies", self.ingredients["queries"][query]["strategy"])
 
     def asks(self, transfer: Transfer) -> bool:
         """Whether the victim is asked (original labels come with the pool)."""
         return self.ingredients["responses"][transfer.response]["labels"] == "victim"
+
+    def selects(self, recipe: str) -> str:
+        """Which epoch's weights a recipe keeps: ``last``, or the one that ``validation`` or ``test`` images choose."""
+        return str(self.ingredients["recipes"][recipe].get("select", "last"))
 
     def cell(self, reference: dict, where: str) -> str:
         """The arm in a cell named by table, row and column.
@@ -245,6 +289,44 @@ class Plan:
             "shape": self.shape(name),
         }
 
+    def pool(self, query: str) -> dict[str, Any]:
+        """Which images are in a query set's pool, but the files that list them."""
+        entry = self.ingredients["queries"][query]
+        counts = {part: count for part, count in self._parts(query) if part in entry.get("shares", {})}
+        return {"images": entry["images"]} | ({"counts": counts} if counts else {})
+
+    def ordering(self, query: str) -> dict[str, Any]:
+        """Everything that decides the order of a query set, but the files it reads."""
+        entry = self.ingredients["queries"][query]
+        return self.pool(query) | {key: entry[key] for key in ("strategy", "parameters", "seed")}
+
+    def grouping(self, query: str) -> dict[str, Any]:
+        """Everything that decides the tree of a pool's labels, but the files it reads."""
+        entry = self.ingredients["queries"][query]
+        features = entry["tree"].get("features")
+        return {
+            **self.pool(query),
+            "tree": entry["tree"],
+            "seed": entry["seed"],
+            "parts": [self.decoding(dataset) for dataset in self.datasets_of(query)],
+            "features": self.plugged("architectures", features) if features else None,
+        }
+
+    def choosing(self, victim: str, query: str) -> dict[str, Any]:
+        """Everything that decides which images a strategy chooses as it asks, but the files it reads."""
+        entry = self.ingredients["queries"][query]
+        copycat = entry["copycat"]
+        return {
+            "strategy": {"plugin": entry["strategy"], "parameters": entry["parameters"]},
+            "seed": entry["seed"],
+            "batch": copycat["batch"],
+            "architecture": self.plugged("architectures", copycat["architecture"]),
+            "recipe": self.ingredients["recipes"][copycat["recipe"]],
+            "parts": [self.decoding(dataset) for dataset in self.datasets_of(query)],
+            "shard": self.scale["shard"],
+            "victim": self.victim(victim),
+        }
+
     def training(self, path: str) -> dict[str, Any]:
         """Everything that decides an arm's weights, but the files it reads."""
         arm = self.arms[path]
@@ -258,6 +340,27 @@ class Plan:
             "response": self.plugged("responses", transfer.response),
             "labels": response["labels"],
             "shape": self.shape(arm.victim),
+        }
+
+    def training_inputs(self, path: str, block: str) -> dict[str, list[str]]:
+        """The files that an arm's training reads, by what they are to it.
+
+        Of a test set these are none, but where the arm's recipe says that it chooses the epoch by that (``judged``).
+
+        Args:
+            block: of replicates, as ``first-stop``.
+        """
+        arm = self.arms[path]
+        last, parent, victim = arm.last, arm.parent, arm.victim
+        asks, tested = self.asks(last), self.selects(last.recipe) == "test"
+        dataset = self.ingredients["victims"][victim]["dataset"]
+        return {
+            "shards": self.image_shards(victim, last.query, last.budget),
+            "guards": self.leak_reports(victim, last.query, last.budget),
+            "answers": self.label_shards(victim, last.query, last.budget) if asks else [],
+            "order": [] if asks else [f"{RESULTS}/queries/{last.query}/order.npz"],
+            "parent": [f"{RESULTS}/copycats/{parent.path}/{block}.safetensors"] if parent else [],
+            "judged": [f"{RESULTS}/data/{dataset}/test{kind}.npy" for kind in ("", "-labels")] if tested else [],
         }
 
     def names(self, path: str) -> dict[str, Any]:
@@ -391,31 +494,76 @@ class Plan:
         size, pool = self.scale["shard"], self.pool_size(query)
         return [f"{start:07d}-{min(start + size, pool):07d}" for start in range(0, budget, size)]
 
-    def image_shards(self, query: str, budget: int) -> list[str]:
+    def folder(self, victim: str, query: str) -> str:
+        """Where a query set lies, below results/: with the victim's answers where it was chosen by them."""
+        return f"labels/{victim}/{query}/asked" if self.adaptive(query) else f"queries/{query}"
+
+    def query_of(self, folder: str) -> str:
+        """The name of the query set in such a folder."""
+        return folder.removesuffix("/asked").rsplit("/", 1)[1]
+
+    def image_shards(self, victim: str, query: str, budget: int) -> list[str]:
         """The decoded images of a query set's prefix."""
-        return [f"{RESULTS}/queries/{query}/{span}.npy" for span in self.spans(query, budget)]
+        return [f"{RESULTS}/{self.folder(victim, query)}/{span}.npy" for span in self.spans(query, budget)]
+
+    def order(self, folder: str, span: str) -> str:
+        """The file that says which images a query set has at least up to the end of a shard, in their order."""
+        adaptive = self.adaptive(self.query_of(folder))
+        return f"{RESULTS}/{folder}/{span}.order.npz" if adaptive else f"{RESULTS}/{folder}/order.npz"
+
+    def policy_logs(self, arm: str) -> list[str]:
+        """What the policy behind an arm's queries did, shard by shard; none where there is no policy."""
+        last, victim = self.arms[arm].last, self.arms[arm].victim
+        folder = f"{RESULTS}/{self.folder(victim, last.query)}"
+        spans = self.spans(last.query, last.budget) if self.adaptive(last.query) else []
+        return [f"{folder}/{span}.policy.npz" for span in spans]
 
     def label_shards(self, victim: str, query: str, budget: int) -> list[str]:
         """The victim's answers to a query set's prefix."""
         return [f"{RESULTS}/labels/{victim}/{query}/{span}.npy" for span in self.spans(query, budget)]
 
-    def leak_reports(self, dataset: str, query: str, budget: int) -> list[str]:
-        """The reports that a prefix holds no test image of a data set."""
-        return [f"{RESULTS}/queries/{query}/{span}.leaks-{dataset}.json" for span in self.spans(query, budget)]
+    def leak_report(self, victim: str, query: str, span: str) -> str:
+        """The report that a shard holds no test image of a victim."""
+        dataset = self.ingredients["victims"][victim]["dataset"]
+        return f"{RESULTS}/{self.folder(victim, query)}/{span}.leaks-{dataset}.json"
+
+    def leak_reports(self, victim: str, query: str, budget: int) -> list[str]:
+        """The reports that a prefix holds no test image of a victim."""
+        return [self.leak_report(victim, query, span) for span in self.spans(query, budget)]
+
+    def state_before(self, victim: str, query: str, start: int) -> list[str]:
+        """What a query set chosen as it is asked goes on from: nothing where it begins."""
+        spans = self.spans(query, start)
+        return [f"{RESULTS}/{self.folder(victim, query)}/{spans[-1]}.state.safetensors"] if spans else []
 
     def all_orders(self) -> list[str]:
-        """The order of every query set in the plan that is asked or decoded."""
+        """The order of every query set in the plan that is asked or decoded; of those chosen as they are asked, the
+        tree of labels that is chosen from."""
         queries = dict.fromkeys(arm.last.query for arm in self.arms.values() if arm.last.budget)
-        return [f"{RESULTS}/queries/{query}/order.npz" for query in queries]
+        return [f"{RESULTS}/queries/{query}/{'tree' if self.adaptive(query) else 'order'}.npz" for query in queries]
 
-    def all_query_files(self) -> list[str]:
-        """Every shard of query images and every leak report in the plan."""
-        files: dict[str, None] = {}
+    def all_image_shards(self, adaptive: bool) -> list[str]:
+        """Every shard of query images in the plan.
+
+        Args:
+            adaptive: of query sets chosen as they are asked, or of the others.
+        """
+        return self._all_of_prefixes(self.image_shards, adaptive)
+
+    def all_leak_reports(self, adaptive: bool | None = None) -> list[str]:
+        """Every leak report in the plan.
+
+        Args:
+            adaptive: of query sets chosen as they are asked, or of the others; of both where it is None.
+        """
+        return self._all_of_prefixes(self.leak_reports, adaptive)
+
+    def _all_of_prefixes(self, files: Callable[[str, str, int], list[str]], adaptive: bool | None) -> list[str]:
+        found: dict[str, None] = {}
         for arm in self.arms.values():
-            dataset, last = self.ingredients["victims"][arm.victim]["dataset"], arm.last
-            files |= dict.fromkeys(self.image_shards(last.query, last.budget))
-            files |= dict.fromkeys(self.leak_reports(dataset, last.query, last.budget))
-        return list(files)
+            if adaptive in (None, self.adaptive(arm.last.query)):
+                found |= dict.fromkeys(files(arm.victim, arm.last.query, arm.last.budget))
+        return list(found)
 
     def all_label_shards(self) -> list[str]:
         """Every shard of answers in the plan."""
@@ -474,8 +622,8 @@ class Plan:
             "victims": lambda: [
                 f"{RESULTS}/victims/{victim}/{role}.safetensors" for victim in self.victims() for role in self.roles()
             ],
-            "queries": lambda: [*self.all_orders(), *self.all_query_files()],
-            "labels": self.all_label_shards,
+            "queries": lambda: [*self.all_orders(), *self.all_image_shards(False), *self.all_leak_reports(False)],
+            "labels": lambda: [*self.all_label_shards(), *self.all_image_shards(True), *self.all_leak_reports(True)],
             "copycats": lambda: [block for arm in self.arms for block in self.blocks(arm)],
             "scores": lambda: [*self.all_scores("copycats"), *self.all_scores("victims")],
             "tables": lambda: [*self.outputs(), f"{RESULTS}/costs/{self.name}.csv"],

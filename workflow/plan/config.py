@@ -18,12 +18,12 @@ from plan.arms import Plan, class_count, refer
 from plan.errors import ConfigError, did_you_mean
 from plan.sources import check_parameters, functions, has_plugin
 
-KINDS = ("datasets", "queries", "responses", "architectures", "recipes", "victims")
+KINDS = ("datasets", "responses", "architectures", "recipes", "queries", "victims")
 PLUGGED = ("datasets", "responses", "architectures")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "datasets": {"classes": []},
     "responses": {"labels": "victim"},
-    "queries": {"seed": 0},
+    "queries": {"seed": 0, "leaks": "stop"},
 }
 
 
@@ -155,8 +155,6 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
     elif kind == "queries":
         entry.setdefault("parameters", {})
         check_parameters("strategies", entry["strategy"], entry["parameters"], where)
-        if "order" not in functions("strategies", entry["strategy"]):
-            raise ConfigError(f"{where}.strategy: {entry['strategy']!r} chooses as it asks, which no rule does yet")
         shapes = set()
         for part in entry["images"]:
             dataset, split = part.split("/")
@@ -165,19 +163,40 @@ def _check_ingredient(kind: str, name: str, entry: dict, ingredients: dict, wher
                 known = ", ".join(source["splits"])
                 raise ConfigError(f"{where}.images: {dataset} has no split {split!r} (splits: {known})")
             shapes.add((source["size"], source["channels"]))
+        for part in entry.get("shares", {}):
+            if part not in entry["images"]:
+                raise ConfigError(f"{where}.shares: {part} is not among images{did_you_mean(part, entry['images'])}")
         if len(shapes) > 1:
             raise ConfigError(f"{where}.images: the parts differ in size or channels")
+        _check_choosing(entry, ingredients, where)
     elif kind == "victims":
         entry.setdefault("parameters", {})
         check_parameters("victims", entry["kind"], entry["parameters"], where)
         dataset = refer("datasets", entry["dataset"], ingredients, f"{where}.dataset")
         refer("architectures", entry["architecture"], ingredients, f"{where}.architecture")
-        refer("recipes", entry["recipe"], ingredients, f"{where}.recipe")
+        recipe = refer("recipes", entry["recipe"], ingredients, f"{where}.recipe")
+        if recipe.get("select", "last") != "last":
+            select = f"{entry['recipe']} has `select: {recipe['select']}`"
+            raise ConfigError(f"{where}.recipe: {select}, but a victim's last epoch is kept")
         for split in ("train", "test"):
             if split not in dataset["splits"]:
                 raise ConfigError(f"{where}.dataset: {entry['dataset']} has no split {split!r}")
         if class_count(dataset) < 2:
             raise ConfigError(f"{where}.dataset: {entry['dataset']} has no classes to learn")
+
+
+def _check_choosing(entry: dict, ingredients: dict, where: str) -> None:
+    """Refuses a strategy that chooses as it asks without what that takes, and any other with it."""
+    chooses = "policy" in functions("strategies", entry["strategy"])
+    for key in ("tree", "copycat"):
+        if chooses != (key in entry):
+            state = "is required by" if chooses else "is not for"
+            raise ConfigError(f"{where}.{key}: {state} the strategy {entry['strategy']!r}")
+    if chooses:
+        for kind, key in (("architectures", "architecture"), ("recipes", "recipe")):
+            refer(kind, entry["copycat"][key], ingredients, f"{where}.copycat.{key}")
+        if "features" in entry["tree"]:
+            refer("architectures", entry["tree"]["features"], ingredients, f"{where}.tree.features")
 
 
 def _check_table(name: str, table: dict, where: str) -> None:

@@ -6,7 +6,7 @@ is among a job's parameters: they are guesses about machines, and no part of a r
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,19 @@ from plan.arms import Arm, Plan, class_count, refer
 from plan.config import read_yaml, validate
 
 FILE = Path("config") / "cluster" / "resources.yaml"
-ON_GPU = ("train_victim", "score_victim", "ask_victim", "train_copycat", "score_copycat")
+ON_GPU = (
+    "train_victim",
+    "score_victim",
+    "group_pool",
+    "ask_victim",
+    "choose_queries",
+    "train_copycat",
+    "score_copycat",
+)
 FORWARD = 3  # a pass that only answers is so many times faster than one that learns
 LINE = 100  # bytes of an image's line in a list
 NAMED = 400  # bytes of the same line in memory
+WHOLE = 2**30  # bytes of pixels up to which mimeo/pool.py decodes a pool at once
 MEGA = 1e6
 
 
@@ -61,7 +70,7 @@ class Resources:
     # --- what a job asks for --------------------------------------------------------------------------------
 
     def on_gpu(self, rule: str) -> bool:
-        """Whether a rule's jobs ask for a GPU: all where a network works, in a scale that may use one."""
+        """Whether a rule's jobs ask for a GPU: all where a network may work, in a scale that may use one."""
         return self.gpus and rule in ON_GPU
 
     def threads(self, rule: str) -> int:
@@ -85,8 +94,11 @@ class Resources:
         return self._entry(job.rule)["minutes"] + self.load(job).seconds / 60
 
     def shares(self, job: Job) -> bool:
-        """Whether a training is small enough to run beside others on one GPU."""
-        return self.minutes(job) <= self.asks["sharing"]
+        """Whether a training is small enough to run beside others on one GPU, and waits for one other at most: members
+        of a group that wait for each other need their time one after the other."""
+        arm = self.plan.arms.get(dict(job.wildcards).get("arm", ""))
+        waits = len(arm.transfers) - 1 if arm else 0
+        return waits < 2 and self.minutes(job) <= self.asks["sharing"]
 
     def _entry(self, rule: str) -> dict[str, Any]:
         return self.asks["work"].get(rule, self.asks["work"]["default"])
@@ -111,13 +123,18 @@ class Resources:
         images = self.plan.pool_size(query)
         return Load(self._at_rate("order_pool", images), images * NAMED, images * LINE)
 
+    def _group_pool(self, query: str) -> Load:
+        plan, images = self.plan, self.plan.pool_size(query)
+        pixels = images * self._pixels(plan.datasets_of(query)[0])
+        return Load(self._at_rate("group_pool", images), images * NAMED + min(pixels, WHOLE), images * LINE)
+
     def _decode_queries(self, query: str, start: str, stop: str) -> Load:
         images = int(stop) - int(start)
         first = self.plan.datasets_of(query)[0]
         pixels = images * self._pixels(first)
         return Load(self._at_rate("decode_queries", images, first), pixels, pixels)
 
-    def _check_leaks(self, query: str, start: str, stop: str, dataset: str) -> Load:
+    def _check_leaks(self, folder: str, start: str, stop: str, dataset: str) -> Load:
         images = int(stop) - int(start) + self._images(dataset, "train") + self._images(dataset, "test")
         return Load(self._at_rate("check_leaks", images, dataset), images * self._pixels(dataset), LINE)
 
@@ -134,10 +151,34 @@ class Resources:
         entry = self.plan.entry("victims", victim)
         return self._answering(entry["architecture"], entry["dataset"], int(stop) - int(start), 1)
 
+    def _choose_queries(self, victim: str, query: str, start: str, stop: str) -> Load:
+        """Decoding, the victim's answers, the copycat's predictions before it learns them, and its learning."""
+        plan, images = self.plan, int(stop) - int(start)
+        entry, copycat = plan.entry("victims", victim), plan.entry("queries", query)["copycat"]
+        dataset = entry["dataset"]
+        asked = self._answering(entry["architecture"], dataset, images, 1)
+        predicted = self._answering(copycat["architecture"], dataset, images, 1)
+        learnt = images / self._speed(copycat["architecture"], dataset)
+        pool = plan.pool_size(query)
+        pixels = images * self._pixels(dataset)
+        seconds = self._at_rate("choose_queries", images) + asked.seconds + predicted.seconds + learnt
+        held = pixels + pool * NAMED + min(pool * self._pixels(dataset), WHOLE)
+        return Load(seconds, held, asked.kept + pixels, asked.fixed + predicted.fixed)
+
     def _train_copycat(self, arm: str, first: str, stop: str) -> Load:
         known, count = self.plan.arms[arm], int(stop) - int(first)
         dataset = self.plan.entry("victims", known.victim)["dataset"]
-        return self._training(known.architecture, dataset, known.last.recipe, known.last.budget, count)
+        recipe, budget, network = known.last.recipe, known.last.budget, known.architecture
+        load = self._training(network, dataset, recipe, budget, count)
+        # Images by which every epoch is judged, where not the last is kept, and the weights of the one kept so far.
+        judges = {"test": self._images(dataset, "test"), "validation": budget // 10}
+        images = judges.get(self.plan.selects(recipe), 0) if budget else 0
+        if not images:
+            return load
+        looks = passes(self.plan.entry("recipes", recipe), budget)
+        seconds = load.seconds + looks * self._answering(network, dataset, images, count).seconds
+        held, weights = load.held + images * self._pixels(dataset), self._network(network)["weights"] * MEGA
+        return replace(load, seconds=seconds, held=held, fixed=load.fixed + weights)
 
     def _score_copycat(self, arm: str) -> Load:
         known, dataset = self.plan.arms[arm], self.plan.entry("victims", self.plan.arms[arm].victim)["dataset"]
@@ -192,12 +233,14 @@ class Resources:
         queries = dict.fromkeys(transfer.query for arm in plan.arms.values() for transfer in arm.transfers)
         jobs = [Job.of("list_images", dataset=dataset) for dataset in plan.datasets(plan.arms)]
         jobs += [Job.of("decode_split", dataset=dataset, split=split) for dataset, split in plan.decoded_splits()]
-        jobs += [Job.of("order_pool", query=query) for query in queries]
+        jobs += [Job.of("group_pool" if plan.adaptive(query) else "order_pool", query=query) for query in queries]
         for arm in plan.arms.values():
-            dataset = plan.entry("victims", arm.victim)["dataset"]
-            for start, stop in _ends(plan.spans(arm.last.query, arm.last.budget)):
-                jobs.append(Job.of("decode_queries", query=arm.last.query, start=start, stop=stop))
-                jobs.append(Job.of("check_leaks", query=arm.last.query, start=start, stop=stop, dataset=dataset))
+            dataset, query = plan.entry("victims", arm.victim)["dataset"], arm.last.query
+            for start, stop in _ends(plan.spans(query, arm.last.budget)):
+                span = {"start": start, "stop": stop}
+                if not plan.adaptive(query):
+                    jobs.append(Job.of("decode_queries", query=query, **span))
+                jobs.append(Job.of("check_leaks", folder=plan.folder(arm.victim, query), dataset=dataset, **span))
         return list(dict.fromkeys(jobs))
 
     def victim_jobs(self) -> list[Job]:
@@ -219,8 +262,9 @@ class Resources:
         """Answers, trainings and score."""
         arm = self.plan.arms[path]
         if self.plan.asks(arm.last):
+            rule = "choose_queries" if self.plan.adaptive(arm.last.query) else "ask_victim"
             for start, stop in _ends(self.plan.spans(arm.last.query, arm.last.budget)):
-                yield Job.of("ask_victim", victim=arm.victim, query=arm.last.query, start=start, stop=stop)
+                yield Job.of(rule, victim=arm.victim, query=arm.last.query, start=start, stop=stop)
         for first, stop in _ends(Path(block).stem for block in self.plan.blocks(path)):
             yield Job.of("train_copycat", arm=path, first=first, stop=stop)
         yield Job.of("score_copycat", arm=path)

@@ -50,18 +50,55 @@ def dataset_code(script):
     )
 
 
-def pool(wildcards):
-    return plan.datasets_of(wildcards.query)
+def named(adaptive):
+    """The query sets that are chosen as they are asked, or the others, as a pattern."""
+    queries = plan.ingredients["queries"]
+    return "|".join(q for q in queries if plan.adaptive(q) == adaptive) or "(?!)"
+
+
+def pool(query):
+    return plan.datasets_of(query)
+
+
+def listings(query):
+    return [f"results/data/{dataset}/items.csv" for dataset in pool(query)]
 
 
 def pool_items(wildcards):
-    return [f"results/data/{dataset}/items.csv" for dataset in pool(wildcards)]
+    return listings(wildcards.query)
+
+
+def pool_plugins(query):
+    """What decodes the images of a pool."""
+    return [("datasets", plan.entry("datasets", d)["plugin"]) for d in pool(query)]
 
 
 def pool_code(script):
-    return lambda w: plan.code(
-        script, *(("datasets", plan.entry("datasets", d)["plugin"]) for d in pool(w))
-    )
+    return lambda w: plan.code(script, *pool_plugins(w.query))
+
+
+def grouping_code(wildcards):
+    features = plan.entry("queries", wildcards.query)["tree"].get("features")
+    network = [plan.architecture_plugin(features)] if features else []
+    return plan.code("group_pool.py", *pool_plugins(wildcards.query), *network)
+
+
+def choosing_code(wildcards):
+    """Whatever decides which images are chosen: policy, pool, victim, and the copycat trained meanwhile."""
+    entry = plan.entry("queries", wildcards.query)
+    victim = plan.entry("victims", wildcards.victim)
+    plugins = [
+        ("strategies", entry["strategy"]),
+        ("victims", victim["kind"]),
+        plan.architecture_plugin(victim["architecture"]),
+        plan.architecture_plugin(entry["copycat"]["architecture"]),
+    ]
+    return plan.code("choose_queries.py", *plugins, *pool_plugins(wildcards.query))
+
+
+def state_before(wildcards):
+    """What the shard before has left behind; the first goes on from nothing."""
+    return plan.state_before(wildcards.victim, wildcards.query, int(wildcards.start))
 
 
 def victim_spec(wildcards):
@@ -85,8 +122,8 @@ def split_of(split, kind):
 
 
 def guard_of(wildcards):
-    dataset = plan.entry("victims", wildcards.victim)["dataset"]
-    return f"results/queries/{wildcards.query}/{wildcards.start}-{wildcards.stop}.leaks-{dataset}.json"
+    span = f"{wildcards.start}-{wildcards.stop}"
+    return plan.leak_report(wildcards.victim, wildcards.query, span)
 
 
 def arm_of(wildcards):
@@ -94,21 +131,8 @@ def arm_of(wildcards):
 
 
 def training_inputs(wildcards):
-    """Images and answers of a prefix, the reports that it leaks nothing, and the weights that it fine-tunes."""
-    arm = arm_of(wildcards)
-    last, parent = arm.last, arm.parent
-    dataset = plan.entry("victims", arm.victim)["dataset"]
-    asks = plan.asks(last)
-    block = f"{wildcards.first}-{wildcards.stop}.safetensors"
-    return {
-        "shards": plan.image_shards(last.query, last.budget),
-        "guards": plan.leak_reports(dataset, last.query, last.budget),
-        "answers": (
-            plan.label_shards(arm.victim, last.query, last.budget) if asks else []
-        ),
-        "order": [] if asks else [f"results/queries/{last.query}/order.npz"],
-        "parent": [f"results/copycats/{parent.path}/{block}"] if parent else [],
-    }
+    """Images and answers of a prefix, the guard's reports, and the weights that are fine-tuned."""
+    return plan.training_inputs(wildcards.arm, f"{wildcards.first}-{wildcards.stop}")
 
 
 def training_spec(wildcards):

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from mimeo.answers import check_answers
 from mimeo.console import job
-from mimeo.errors import MimeoError
 from mimeo.models import network, prepare_device
 from mimeo.plugins import load
 from mimeo.store import load_array, save_array
@@ -27,17 +27,6 @@ def main(victim: str, spec: dict[str, Any], engine: dict[str, Any], weights: str
     posterior = ask(images)
     check_answers(victim, posterior, (len(images), shape["classes"]))
     save_array(answers, posterior.astype(np.float16))
-
-
-def check_answers(victim: str, posterior: np.ndarray, expected: tuple[int, int]) -> None:
-    """Refuses answers of another shape, not finite, negative, or not summing to one."""
-    if posterior.shape != expected:
-        raise MimeoError(f"victim {victim}: answered with shape {posterior.shape}, expected {expected}")
-    sums = posterior.sum(1)
-    wrong = ~np.isfinite(posterior).all(1) | (posterior < 0).any(1) | ~(np.abs(sums - 1) < 1e-2)
-    if wrong.any():
-        at = int(wrong.argmax())
-        raise MimeoError(f"victim {victim}: answer {at} is no posterior (sum {sums[at]}, least {posterior[at].min()})")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,19 @@ from mimeo.evaluation import METRICS
 from mimeo.store import load_json, save_csv, save_json
 
 NAMES = ("victim", "architecture", "query", "response", "budget", "recipe")
-COUNTS = ("queries", "replicates", "sound")
+MADE = ("selected by", "start")
+COUNTS = ("queries", "left out", "replicates", "sound")
 SIDES = ("value", "low", "high")
 
 
-def line(arm: dict[str, Any]) -> list[Any]:
-    """An arm's names (of its last transfer), counts and metrics with their intervals; blank where all have failed."""
+def line(arm: dict[str, Any], start: str) -> list[Any]:
+    """An arm's names (of its last transfer), how its weights came about, counts (of queries asked, and of images of its
+    last transfer that are left out of training), and metrics with their intervals; blank where all have failed."""
     names = [str(arm[key] if key in arm else arm["transfers"][-1][key]) for key in NAMES]
-    counts = [arm["queries"], len(arm["replicates"]), arm["sound"]]
+    made = [arm["settings"]["recipe"].get("select", "last"), start]
+    counts = [arm["queries"], arm["left_out"], len(arm["replicates"]), arm["sound"]]
     metrics = [arm["metrics"].get(metric, {}).get(side, "") for metric in METRICS for side in SIDES]
-    return [arm["arm"], *names, *counts, *metrics]
+    return [arm["arm"], *names, *made, *counts, *metrics]
 
 
 def headline(
@@ -36,12 +39,19 @@ def headline(
     return found
 
 
-def main(arms: list[str], victims: list[str], tables: dict[str, dict[str, Any]], table: str, metrics: str) -> None:
-    """Writes the table (CSV) and the headline (JSON)."""
+def main(
+    arms: list[str], victims: list[str], tables: dict[str, dict[str, Any]], starts: dict[str, str], table: str,
+    metrics: str,
+) -> None:  # fmt: skip
+    """Writes the table (CSV) and the headline (JSON).
+
+    Args:
+        starts: what each arm's weights start from, by arm.
+    """
     scores = {arm["arm"]: arm for arm in map(load_json, arms)}
     sides = ("", "_low", "_high")
-    header = ["arm", *NAMES, *COUNTS, *(metric + side for metric in METRICS for side in sides)]
-    save_csv(table, header, map(line, scores.values()))
+    header = ["arm", *NAMES, *MADE, *COUNTS, *(metric + side for metric in METRICS for side in sides)]
+    save_csv(table, header, (line(arm, starts[name]) for name, arm in scores.items()))
     save_json(metrics, headline(tables, scores, list(map(load_json, victims))))
 
 
@@ -51,6 +61,7 @@ if __name__ == "__main__":
             snakemake.input.arms,
             snakemake.input.victims,
             snakemake.params.headline,
+            snakemake.params.starts,
             snakemake.output.table,
             snakemake.output.metrics,
         )

@@ -1,4 +1,7 @@
-"""Shows what the guards found: query images that the victim had learnt, and trainings that failed."""
+"""Shows what the guards found: query images that the victim had learnt or is tested on, arms whose epoch the test set
+has chosen, and trainings that failed."""
+
+from typing import Any
 
 from mimeo.console import job
 from mimeo.layout import pipe
@@ -6,30 +9,46 @@ from mimeo.page import save_document
 from mimeo.store import load_json, save_csv
 
 COLUMNS = ("guard", "what", "images", "found", "reason")
+Line = tuple[str, ...]
 
 
-def leaks(reports: list[str]) -> list[tuple[str, ...]]:
-    """One line a query set and victim's data set: how many images were checked, and how many it had learnt."""
+def leaks(reports: list[str]) -> tuple[list[Line], list[Line]]:
+    """Lines of a query set and victim's data set: how many images were checked, and how many of them are test images
+    (where there are any; they are left out of training), and how many the victim had learnt."""
     sums: dict[tuple[str, str], list[int]] = {}
     for report in map(load_json, reports):
-        total = sums.setdefault((report["query"], report["dataset"]), [0, 0])
+        total = sums.setdefault((report["query"], report["dataset"]), [0, 0, 0])
         total[0] += report["checked"]
-        total[1] += report["training_overlaps"]
+        total[1] += len(report["left_out"])
+        total[2] += report["training_overlaps"]
+    tested: list[Line] = []
+    learnt: list[Line] = []
+    for (query, dataset), (checked, out, overlaps) in sorted(sums.items()):
+        what = f"{query} against {dataset}"
+        if out:
+            tested.append(("test images", what, str(checked), str(out), "left out of training"))
+        learnt.append(("training images", what, str(checked), str(overlaps), ""))
+    return tested, learnt
+
+
+def tuned(arms: list[dict[str, Any]]) -> list[Line]:
+    """One line an arm whose epochs the test set has chosen: how many trainings."""
     return [
-        ("training images", f"{query} against {dataset}", str(checked), str(found), "")
-        for (query, dataset), (checked, found) in sorted(sums.items())
+        ("selected by the test set", arm["arm"], "", str(len(arm["replicates"])), "not our protocol")
+        for arm in arms
+        if arm["settings"]["recipe"].get("select") == "test"
     ]
 
 
-def failed(arms: list[str], victims: list[str]) -> list[tuple[str, ...]]:
+def failed(arms: list[dict[str, Any]], victims: list[dict[str, Any]]) -> list[Line]:
     """One line a training that failed, with the reasons."""
-    lines: list[tuple[str, ...]] = []
-    for victim in map(load_json, victims):
+    lines: list[Line] = []
+    for victim in victims:
         roles = {"model": victim["failures"]} | {
             f"twin {number}": reasons for number, reasons in enumerate(victim["twin_failures"], 1)
         }
         lines += [("failed", f"{victim['victim']}, {role}", "", "1", "; ".join(r)) for role, r in roles.items() if r]
-    for arm in map(load_json, arms):
+    for arm in arms:
         for replicate in arm["replicates"]:
             if replicate["failures"]:
                 what = f"{arm['arm']}, replicate {replicate['replicate']}"
@@ -37,18 +56,33 @@ def failed(arms: list[str], victims: list[str]) -> list[tuple[str, ...]]:
     return lines
 
 
-def document(overlaps: list[tuple[str, ...]], failures: list[tuple[str, ...]], trainings: int) -> str:
-    """Both lists as a reader wants them."""
-    learnt = pipe(
-        ["query set", "images checked", "of these the victim had learnt"],
-        ([what, f"{int(images):,}", f"{int(found):,}"] for _, what, images, found, _ in overlaps),
+def document(tested: list[Line], learnt: list[Line], chosen: list[Line], failures: list[Line], trainings: int) -> str:
+    """The lists as a reader wants them."""
+    leaking, known = (
+        pipe(
+            ["query set", "images checked", f"of these {found}"],
+            ([what, f"{int(images):,}", f"{int(count):,}"] for _, what, images, count, _ in lines),
+        )
+        for lines, found in ((tested, "test images"), (learnt, "the victim had learnt"))
     )
     wrong = pipe(["training", "reason"], ([what, reason] for _, what, _, _, reason in failures))
+    picked = pipe(["arm", "trainings"], ([what, found] for _, what, _, found, _ in chosen))
     return (
-        "# What the guards found\n\n"
-        "No query image equals or nearly equals a test image of the victim: the run would have stopped.\n\n"
-        f"## Training images of the victim among the queries\n\n{learnt}\n\n"
-        f"## Failed trainings\n\n{len(failures)} of {trainings} trainings failed; they enter no mean."
+        "# What the guards found\n\n## Test images of the victim among the queries\n\n"
+        + (
+            "These equal or nearly equal a test image of the victim. They count as queries, but no copy learns them."
+            f"\n\n{leaking}\n\n"
+            if tested
+            else "None: no query image equals or nearly equals one.\n\n"
+        )
+        + f"## Training images of the victim among the queries\n\n{known}\n\n"
+        + "## Arms whose epoch the test set has chosen\n\n"
+        + (
+            "Their numbers flatter: the test set that measures them has chosen among their epochs.\n\n" + picked
+            if chosen
+            else "None."
+        )
+        + f"\n\n## Failed trainings\n\n{len(failures)} of {trainings} trainings failed; they enter no mean."
         + (f"\n\n{wrong}" if failures else "")
         + "\n"
     )
@@ -56,11 +90,13 @@ def document(overlaps: list[tuple[str, ...]], failures: list[tuple[str, ...]], t
 
 def main(reports: list[str], arms: list[str], victims: list[str], table: str, text: str, web: str) -> None:
     """Writes the findings for programs (CSV), for readers (Markdown) and for browsers (HTML)."""
-    overlaps, failures = leaks(reports), failed(arms, victims)
-    trainings = sum(len(load_json(arm)["replicates"]) for arm in arms)
-    trainings += sum(1 + len(load_json(victim)["twin_failures"]) for victim in victims)
-    save_csv(table, COLUMNS, [*overlaps, *failures])
-    save_document(text, web, "Guards", document(overlaps, failures, trainings))
+    copies, originals = list(map(load_json, arms)), list(map(load_json, victims))
+    tested, learnt = leaks(reports)
+    chosen, failures = tuned(copies), failed(copies, originals)
+    trainings = sum(len(arm["replicates"]) for arm in copies)
+    trainings += sum(1 + len(victim["twin_failures"]) for victim in originals)
+    save_csv(table, COLUMNS, [*tested, *learnt, *chosen, *failures])
+    save_document(text, web, "Guards", document(tested, learnt, chosen, failures, trainings))
 
 
 if __name__ == "__main__":

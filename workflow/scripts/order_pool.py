@@ -6,7 +6,7 @@ import numpy as np
 
 from mimeo.console import job
 from mimeo.errors import MimeoError
-from mimeo.items import load_items, rows_of
+from mimeo.items import labels_of, pooled
 from mimeo.plugins import load
 from mimeo.seeds import seed_of
 from mimeo.store import save_arrays
@@ -15,27 +15,13 @@ from mimeo.store import save_arrays
 def main(query: str, spec: dict[str, Any], items: list[str], order: str) -> None:
     """Writes three arrays of equal length: ``part`` (which of the pool's data sets), ``row`` (of its items) and
     ``label`` (its own class, or -1)."""
-    parts, rows, labels = [], [], []
-    for number, (place, path) in enumerate(zip(spec["images"], items, strict=True)):
-        dataset, split = place.split("/")
-        columns = load_items(path)
-        chosen = rows_of(dataset, columns, split)
-        parts.append(np.full(len(chosen), number, np.int16))
-        rows.append(chosen.astype(np.int64))
-        labels.append(columns["label"][chosen])
-    count = sum(map(len, rows))
+    part, row, tables = pooled(spec["images"], spec.get("counts", {}), items)
+    count, label = len(part), labels_of(part, row, tables)
     draw = np.random.default_rng(seed_of("order", *spec["images"], spec["strategy"], spec["seed"]))
     ranking = load("strategies", spec["strategy"]).order(count, draw, **spec["parameters"])
     if len(ranking) != count or len(np.unique(ranking)) != count:
         raise MimeoError(f"{query}: strategy {spec['strategy']} does not order every image exactly once")
-    save_arrays(
-        order,
-        {
-            "part": np.concatenate(parts)[ranking],
-            "row": np.concatenate(rows)[ranking],
-            "label": np.concatenate(labels)[ranking],
-        },
-    )
+    save_arrays(order, {"part": part[ranking], "row": row[ranking], "label": label[ranking]})
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def main(
                     "replicate": entry["replicate"],
                     "seed": entry["seed"],
                     "epochs": len(losses),
+                    "kept": entry.get("kept", len(losses)),
                     "failures": reasons,
                     "metrics": point_metrics(truth, classes[-1], kl[-1]),
                     "confusion": confusion(truth.labels, classes[-1], shape["classes"]).tolist(),
@@ -58,6 +59,7 @@ def main(
             "sound": int(sound.sum()),
             "label_counts": histories[0]["label_counts"],
             "trained_on": histories[0]["trained_on"],
+            "left_out": histories[0]["left_out"],
             "metrics": summary(
                 truth, np.array(classes)[sound], np.array(kl)[sound], resamples, seed_of("replicates", spec["arm"])
             ),

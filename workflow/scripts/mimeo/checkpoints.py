@@ -2,8 +2,9 @@
 
 A job has one folder, with one file for each network it trains. A file is replaced at each save. So there is at most,
 for each network, its weights; for the one under way also the optimiser's state (at most twice the weights), the
-epoch's order (8 bytes an image), the random generators' states and 30 bytes an epoch; and, while it is being
-replaced, that file twice. The folder goes when the job has written its outputs.
+weights of the epoch that a judge values most so far (where one judges), the epoch's order (8 bytes an image), the
+random generators' states and 60 bytes an epoch; and, while it is being replaced, that file twice. The folder goes when
+the job has written its outputs.
 """
 
 import contextlib
@@ -11,13 +12,14 @@ import hashlib
 import json
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mimeo.console import Console
 from mimeo.errors import MimeoError
+from mimeo.judging import Judge
 from mimeo.records import Cost, checkpoint_seconds, clock
 from mimeo.startup import nn, torch
 from mimeo.state import put_back, state_of
@@ -80,6 +82,45 @@ class Checkpoints:
             name = signal.Signals(self.told).name
             raise MimeoError(f"stopped by {name} after {far}: the next run goes on from there")
 
+    def path(self, name: str) -> Path:
+        """The file of what is kept by a name."""
+        return self.folder / f"{name}.safetensors"
+
+    def due(self) -> bool:
+        """Whether it is time to save: by the clock, or because the job was told to stop."""
+        return bool(self.told) or clock() >= self.next
+
+    def read(self, name: str) -> tuple[Any, dict[str, torch.Tensor]] | None:
+        """What ``write`` has kept last, facts and tensors; where there is none to use, None."""
+        path = self.path(name)
+        if not path.exists():
+            return None
+        try:
+            about, kept = load_sealed(path)
+        except MimeoError as error:
+            self.say.note(f"{error}: not used")
+            return None
+        if about["identity"] != self.identity:
+            self.say.note(f"{path}: of other inputs, code or settings: not used")
+            return None
+        self.cost.add(about["cost"])
+        self.say.start = min(self.say.start, clock() - about["cost"]["seconds"])  # of what is left to do
+        return about, kept
+
+    def write(self, name: str, about: dict[str, Any], tensors: Mapping[str, torch.Tensor], far: str) -> None:
+        """Replaces what is kept by that name; ``far`` is how far the job has come.
+
+        Raises:
+            MimeoError: the job was told to stop.
+        """
+        began, path = clock(), self.path(name)
+        for _ in range(3):  # another job may just be removing an empty folder around this one
+            with contextlib.suppress(FileNotFoundError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        save_sealed(path, {**about, "identity": self.identity, "cost": self.cost.taken()}, tensors)
+        self.next = clock() + max(self.every, (clock() - began) / SHARE)
+        self.obey(far)
+
     def remove(self) -> None:
         """Removes the folder, and the folders around it that are then empty."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -97,6 +138,7 @@ class Checkpoint:
         generator: of the training's own draws; PyTorch's global ones are kept as well.
         steps: in an epoch.
         epochs: in all.
+        judge: that chooses an epoch, if any; with the training it goes on from where it was.
     """
 
     job: Checkpoints
@@ -105,34 +147,30 @@ class Checkpoint:
     generator: torch.Generator
     steps: int
     epochs: int
+    judge: Judge | None = None
 
     def __post_init__(self) -> None:
         self.job.count += 1
-        self.path = self.job.folder / f"{self.job.count}.safetensors"
+        self.name = str(self.job.count)
 
     def resume(self) -> Place | None:
         """Puts everything where it was at the last save; where there is none to use, None, and nothing changes."""
-        if not self.path.exists():
+        found = self.job.read(self.name)
+        if found is None:
             return None
-        try:
-            about, kept = load_sealed(self.path)
-        except MimeoError as error:
-            self.job.say.note(f"{error}: not used")
-            return None
-        if about["identity"] != self.job.identity:
-            self.job.say.note(f"{self.path}: of other inputs, code or settings: not used")
-            return None
+        about, kept = found
         put_back(kept, self.network, self.optimizer, self.generator)
-        self.job.cost.add(about["cost"])
-        self.job.say.start = min(self.job.say.start, clock() - about["cost"]["seconds"])  # of what is left to do
         device = next(self.network.parameters()).device
+        if self.judge:
+            mine = {name[7:]: tensor for name, tensor in kept.items() if name.startswith("judged/")}
+            self.judge.put_back(about["values"], mine)
         place = Place(about["losses"], about["step"], kept["order"].to(device), kept["total"].to(device))
-        self.job.say.note(f"{self.path}: goes on after {self._far(place)}")
+        self.job.say.note(f"{self.job.path(self.name)}: goes on after {self._far(place)}")
         return place
 
     def due(self) -> bool:
-        """Whether it is time to save: by the clock, or because the job was told to stop."""
-        return bool(self.job.told) or clock() >= self.job.next
+        """Whether it is time to save."""
+        return self.job.due()
 
     def save(self, place: Place) -> None:
         """Replaces the file.
@@ -140,15 +178,12 @@ class Checkpoint:
         Raises:
             MimeoError: the job was told to stop.
         """
-        began = clock()
         kept = state_of(self.network, self.optimizer, self.generator) | {"order": place.order, "total": place.total}
-        about = {"identity": self.job.identity, "losses": place.losses, "step": place.step}
-        for _ in range(3):  # another job may just be removing an empty folder around this one
-            with contextlib.suppress(FileNotFoundError):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-        save_sealed(self.path, {**about, "cost": self.job.cost.taken()}, kept)
-        self.job.next = clock() + max(self.job.every, (clock() - began) / SHARE)
-        self.job.obey(self._far(place))
+        about: dict[str, Any] = {"losses": place.losses, "step": place.step}
+        if self.judge:
+            kept |= {f"judged/{name}": tensor for name, tensor in self.judge.weights.items()}
+            about["values"] = self.judge.values
+        self.job.write(self.name, about, kept, self._far(place))
 
     def finish(self, place: Place) -> None:
         """Saves the training at its end, once, without what only further steps would need."""

@@ -1,12 +1,13 @@
 """The list of a data set's images as a table of columns, kept as ``items.csv``."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from mimeo.datasets import UNKNOWN
 from mimeo.errors import MimeoError
+from mimeo.seeds import seed_of
 from mimeo.store import save_csv
 
 REQUIRED = ("name", "split", "label")
@@ -67,6 +68,43 @@ def rows_of(dataset: str, columns: Mapping[str, np.ndarray], split: str) -> np.n
         known = ", ".join(sorted(set(columns["split"].tolist())))
         raise MimeoError(f"{dataset}: split {split!r} is empty (splits there: {known})")
     return rows
+
+
+def pooled(
+    images: Sequence[str], counts: Mapping[str, int], listings: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[dict[str, np.ndarray]]]:
+    """The images of a pool, part after part.
+
+    Args:
+        images: its parts, ``data set/split``.
+        counts: parts of which only so many images are in it, drawn by chance; fewer are always among more.
+        listings: the parts' items.csv.
+
+    Returns:
+        ``part`` (int16, which of the parts) and ``row`` (int64, of its items) of every image, and every part's columns.
+
+    Raises:
+        MimeoError: a listing has fewer images than were to be drawn.
+    """
+    parts, rows, tables = [], [], []
+    for number, (place, path) in enumerate(zip(images, listings, strict=True)):
+        dataset, split = place.split("/")
+        columns = load_items(path)
+        chosen = rows_of(dataset, columns, split)
+        if place in counts:
+            if len(chosen) < counts[place]:
+                raise MimeoError(f"{path}: split {split!r} has {len(chosen)} images, not {counts[place]}")
+            draw = np.random.default_rng(seed_of("share", place))
+            chosen = np.sort(draw.permutation(chosen)[: counts[place]])
+        parts.append(np.full(len(chosen), number, np.int16))
+        rows.append(chosen.astype(np.int64))
+        tables.append(columns)
+    return np.concatenate(parts), np.concatenate(rows), tables
+
+
+def labels_of(part: np.ndarray, row: np.ndarray, tables: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """The own class of each of a pool's images, int64; -1 where it has none."""
+    return np.concatenate([columns["label"][row[part == number]] for number, columns in enumerate(tables)])
 
 
 def check_classes(dataset: str, split: str, labels: np.ndarray, classes: list[str]) -> None:

@@ -86,6 +86,16 @@ def to_unit(images: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
+def features(model: nn.Module, images: np.ndarray, device: torch.device, batch: int = 256) -> np.ndarray:
+    """What a network's last linear layer sees: float32, N x features."""
+    *_, last = (layer for layer in model.modules() if isinstance(layer, nn.Linear))
+    seen: list[torch.Tensor] = []
+    with last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().flatten(1).cpu())):
+        posteriors(model.to(device), images, device, batch)
+    return torch.cat(seen).numpy()
+
+
+@torch.inference_mode()
 def posteriors(model: nn.Module, images: np.ndarray, device: torch.device, batch: int = 1024) -> np.ndarray:
     """Softmax outputs of a network in evaluation mode.
 

@@ -1,8 +1,8 @@
 """Trains one network on images and (soft or hard) labels: victims and copycats alike.
 
 Knockoff Nets, section 4.2: cross entropy with the victim's posterior. Copycat CNN, section 3: the same with hard
-labels, classes balanced by replication. No test image comes near this module: nothing is selected, the last
-epoch's weights are the result.
+labels, classes balanced by replication. No test image comes near this module: the last epoch's weights are the
+result, or those that a judge from outside values most.
 """
 
 import inspect
@@ -14,8 +14,10 @@ import numpy as np
 
 from mimeo.augmentation import augment
 from mimeo.checkpoints import Checkpoint, Checkpoints, Place
-from mimeo.models import to_device, to_unit
+from mimeo.judging import Judge
+from mimeo.models import posteriors, to_device, to_unit
 from mimeo.startup import nn, torch
+from mimeo.state import put_back, state_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Recipe:
             whole run, a fraction).
         balance: replicate or truncate every class to floor(N / classes) images (Copycat CNN).
         shift, flip: see augmentation.
+        select: whose word decides which epoch's weights are kept; where not ``last``, the caller brings a judge.
         precision: ``float32`` or ``bfloat16`` (autocast; weights stay in float32).
     """
 
@@ -49,6 +52,7 @@ class Recipe:
     shift: int = 0
     flip: bool = False
     precision: str = "float32"
+    select: str = "last"
 
 
 def balanced(labels: np.ndarray, classes: int, draw: np.random.Generator) -> np.ndarray:
@@ -75,6 +79,7 @@ def train(
     device: torch.device,
     progress: Callable[[int, int], None] = lambda done, total: None,
     checkpoints: Checkpoints | None = None,
+    judge: Judge | None = None,
 ) -> list[float]:
     """Trains in place, from the weights the network has, or from where a stopped training of the same kind was.
 
@@ -84,6 +89,7 @@ def train(
         seed: of every draw made here: order, augmentation, dropout.
         progress: called with (steps done, steps in all) after every epoch.
         checkpoints: of the job; saved from time to time, at the end, and when the job is told to stop.
+        judge: fresh; the network ends with the weights that it values most. Without one, with those of the last epoch.
 
     Returns:
         mean loss of each epoch; it ends early, with a value that is not finite, where the loss diverges.
@@ -107,7 +113,7 @@ def train(
     optimizer = _optimizer(network, recipe)
     # Optimizer.step as torch wraps it would import the compiler, which takes longer than most trainings here.
     update = inspect.unwrap(type(optimizer).step)
-    kept = Checkpoint(checkpoints, network, optimizer, generator, steps, epochs) if checkpoints else None
+    kept = Checkpoint(checkpoints, network, optimizer, generator, steps, epochs, judge) if checkpoints else None
     there = Place([], 0, chosen, torch.zeros((), device=device))
     losses, done, shuffled, total = (kept.resume() if kept else None) or there
     for epoch in range(len(losses), epochs):
@@ -131,13 +137,76 @@ def train(
                 kept.save(Place(losses, step + 1, shuffled, total))
         done = 0
         losses.append(total.item() / steps)
+        if judge:
+            judge.look(network, epoch + 1)
         if not np.isfinite(losses[-1]):
             break
         progress((epoch + 1) * steps, epochs * steps)
+    if judge:
+        judge.settle(network)
     if kept:
         kept.finish(Place(losses[:-1], steps, shuffled, total))
     network.eval()
     return losses
+
+
+class Online:
+    """A network that learns as answers come in, a step for every ``recipe.batch`` of them.
+
+    The copycat of the adaptive strategy (Knockoff Nets, 4.1.2). Of the recipe count optimiser, rate, momentum, weight
+    decay and batch.
+
+    Args:
+        network: fresh; trained in place.
+        seed: of its random layers.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, seed: int, device: torch.device) -> None:
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+        self.recipe, self.device = recipe, device
+        self.optimizer = _optimizer(network, recipe)
+        self.update = inspect.unwrap(type(self.optimizer).step)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.images: np.ndarray | None = None  # those that still wait for a whole batch, and their answers
+        self.answers: np.ndarray | None = None
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Softmax outputs: float32, images x classes."""
+        return posteriors(self.network, images, self.device)
+
+    def learn(self, images: np.ndarray, answers: np.ndarray) -> None:
+        """Takes in images (uint8, N x height x width x channels) and their answers (float32, N x classes)."""
+        if self.images is not None and self.answers is not None:
+            images, answers = np.concatenate([self.images, images]), np.concatenate([self.answers, answers])
+        batch = self.recipe.batch
+        whole = len(images) // batch * batch
+        self.network.train()
+        for start in range(0, whole, batch):
+            inputs = to_unit(to_device(images[start : start + batch], self.device))
+            targets = torch.from_numpy(answers[start : start + batch]).to(self.device)
+            loss = soft_cross_entropy(self.network(inputs).float(), targets)
+            self.optimizer.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                self.update(self.optimizer)
+        self.network.eval()
+        self.images, self.answers = images[whole:], answers[whole:]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that changes as it learns, as named tensors; not copied."""
+        found = state_of(self.network, self.optimizer, self.generator)
+        if self.images is not None and self.answers is not None:
+            found |= {
+                "waiting/images": torch.from_numpy(self.images),
+                "waiting/answers": torch.from_numpy(self.answers),
+            }
+        return found
+
+    def put_back(self, state: dict[str, torch.Tensor]) -> None:
+        """Goes on from another one's state; this one has learnt nothing yet."""
+        if "waiting/images" in state:
+            self.images, self.answers = state["waiting/images"].numpy(), state["waiting/answers"].numpy()
+        put_back(state, self.network, self.optimizer, self.generator)
 
 
 def soft_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
