@@ -74,7 +74,11 @@ def test_accuracy_asks_equally(desk: Plan) -> None:
 
 
 def test_tables_of_both_papers(desk: Plan) -> None:
-    assert set(desk.tables) == set(planned("demo").tables)
+    papers = {
+        "knockoff": ["accuracy", "budgets", "responses", "architectures"],
+        "copycat": ["main", "curve", "architectures"],
+    }
+    assert set(desk.tables) == {f"{paper}/{table}" for paper, tables in papers.items() for table in tables}
     curve = len(desk.scale["budgets"]["stolen-curve"])
     assert len(desk.tables["copycat/curve"]) == 5 * (1 + curve) + 2 * curve
     assert len(desk.tables["knockoff/responses"]) == 5 * 7
@@ -95,7 +99,8 @@ def test_fashion_is_a_part_of_desk(desk: Plan, fashion: Plan) -> None:
         assert fashion.training(arm) == desk.training(arm)
         assert fashion.blocks(arm) == desk.blocks(arm)
     assert fashion.victim("fashion-mnist-small") == desk.victim("fashion-mnist-small")
-    assert set(fashion.all_query_files()) < set(desk.all_query_files())
+    assert set(fashion.all_image_shards(adaptive=False)) < set(desk.all_image_shards(adaptive=False))
+    assert set(fashion.all_leak_reports()) < set(desk.all_leak_reports())
     for key in ("device", "threads", "replicates", "block", "twins", "shard", "resamples"):
         assert fashion.scale[key] == desk.scale[key], key
     for table, cells in fashion.tables.items():
@@ -110,6 +115,13 @@ def test_fashion_needs_no_net(fashion: Plan) -> None:
         entry = fashion.ingredients["datasets"][name]
         assert "package" in entry["obtain"] or entry["obtain"].startswith("apt-get install"), name
         assert "/usr/share/" in str(entry["parameters"]), name
+
+
+def test_near_copies_of_test_images_stop_no_run(desk: Plan) -> None:
+    """Public data sets hold some, so no copy learns them; in pools of packages one would be a surprise, and stops."""
+    queries = {t.query for arm in desk.arms.values() for t in arm.transfers}
+    left = {query for query in queries if desk.ingredients["queries"][query]["leaks"] == "leave_out"}
+    assert queries - left == PACKAGED | {"fonts-32px-random"}
 
 
 def test_licences_are_declared(fashion: Plan) -> None:
