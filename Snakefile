@@ -588,6 +588,7 @@ rule collect_guards:
         **asks("collect_guards"),
     params:
         code=plan.code("collect_guards.py"),
+        tuned=[path for path in plan.arms if plan.selected_by(path) == "test"],
     message:
         "Collecting what the guards found"
     script:
@@ -618,7 +619,7 @@ rule collect_arms:
     params:
         code=plan.code("collect_arms.py"),
         headline=plan.headline(),
-        starts={path: arm.start for path, arm in plan.arms.items()},
+        made={p: [plan.selected_by(p), arm.start] for p, arm in plan.arms.items()},
     message:
         "Collecting all arms"
     script:

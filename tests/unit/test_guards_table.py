@@ -16,10 +16,10 @@ def test_overlaps_are_summed_and_failures_listed(tmp_path: Path) -> None:
     arm, victim = tmp_path / "arm.json", tmp_path / "victim.json"
     sound = {"replicate": 0, "failures": []}
     replicates = [sound, {"replicate": 1, "failures": ["diverged", "chance level"]}]
-    save_json(arm, {"arm": "a/b", "replicates": replicates, "settings": {"recipe": {}}})
+    save_json(arm, {"arm": "a/b", "replicates": replicates})
     save_json(victim, {"victim": "v", "failures": [], "twin_failures": [[], ["diverged"]]})
     outputs = [tmp_path / f"guards.{kind}" for kind in ("csv", "md", "html")]
-    collect_guards.main([str(path) for path in reports], [str(arm)], [str(victim)], *map(str, outputs))
+    collect_guards.main([str(path) for path in reports], [str(arm)], [str(victim)], [], *map(str, outputs))
     with open(outputs[0], newline="") as file:
         assert list(csv.reader(file)) == [
             list(collect_guards.COLUMNS),
@@ -44,9 +44,9 @@ def test_what_is_left_out_and_what_the_test_set_has_chosen(tmp_path: Path) -> No
     arms = {name: tmp_path / f"{name}.json" for name in ("last", "validation", "test")}
     for name, path in arms.items():
         sound = [{"replicate": number, "failures": []} for number in range(3)]
-        save_json(path, {"arm": f"a/{name}", "replicates": sound, "settings": {"recipe": {"select": name}}})
+        save_json(path, {"arm": f"a/{name}", "replicates": sound})
     outputs = [tmp_path / f"guards.{kind}" for kind in ("csv", "md", "html")]
-    collect_guards.main(list(map(str, reports)), list(map(str, arms.values())), [], *map(str, outputs))
+    collect_guards.main(list(map(str, reports)), list(map(str, arms.values())), [], ["a/test"], *map(str, outputs))
     with open(outputs[0], newline="") as file:
         assert list(csv.reader(file))[1:] == [
             ["test images", "pool against digits", "20", "3", "left out of training"],

@@ -139,6 +139,19 @@ def test_a_parent_is_a_prefix(arm: Arm) -> None:
         assert arm.parent.start in {"warm": ("fresh", "warm")}.get(arm.start, ("fresh", "warm", "fine-tuned"))
 
 
+def test_who_chose_is_handed_on(configuration: Configuration) -> None:
+    """What goes on from weights that a test set has chosen is chosen by it too; held-out queries choose one epoch."""
+    then = {"query": "fonts-random", "response": "top-1", "budget": 300, "recipe": "small-fine-tune"}
+    kinds = ("small-knockoff", "small-knockoff-test", "small-knockoff-validation")
+    plan = planned(
+        configuration, *({"row": recipe, "budgets": [100], "recipe": recipe, "then": then} for recipe in kinds)
+    )
+    found = {cell.row: plan.selected_by(cell.arm) for cell in plan.tables["knockoff/protocol"]}
+    assert found == dict(zip(kinds, ("last", "test", "last"), strict=True))
+    firsts = {arm.last.recipe: plan.selected_by(path) for path, arm in plan.arms.items() if not arm.parent}
+    assert firsts == dict(zip(kinds, ("last", "test", "validation"), strict=True))
+
+
 # --- who may see a test split -----------------------------------------------------------------------------------
 
 
@@ -186,7 +199,7 @@ def test_rows_say_whose_protocol_it_is(scale: str) -> None:
     plan = loaded(scale)
     for name, cells in plan.tables.items():
         for cell in cells:
-            if plan.selects(plan.arms[cell.arm].last.recipe) == "test":
+            if plan.selected_by(cell.arm) == "test":
                 assert name == "knockoff/protocol"
                 assert "test set" in cell.row or "Authors' protocol" in cell.row
 
@@ -275,8 +288,8 @@ def test_defaults_change_no_spec(configuration: Configuration) -> None:
 
 def test_the_table_of_arms_says_how_weights_came_about(tmp_path: Path) -> None:
     """By which epoch, from where, and how many images were left out."""
-    files, starts = [], {"a": "fresh", "b": "warm", "c": "fine-tuned"}
-    for name, select in zip(starts, ({}, {"select": "test"}, {"select": "validation"}), strict=True):
+    files, made = [], {"a": ["last", "fresh"], "b": ["test", "warm"], "c": ["validation", "fine-tuned"]}
+    for name in made:
         transfer = {"query": "q", "response": "r", "budget": 9, "recipe": "s"}
         score = {"value": 0.5, "low": 0.4, "high": 0.6}
         files.append(f"{tmp_path}/{name}.json")
@@ -284,12 +297,12 @@ def test_the_table_of_arms_says_how_weights_came_about(tmp_path: Path) -> None:
             files[-1],
             {
                 "arm": name, "victim": "v", "architecture": "n", "transfers": [transfer], "queries": 9, "left_out": 2,
-                "settings": {"recipe": select}, "replicates": [{}, {}], "sound": 2,
+                "replicates": [{}, {}], "sound": 2,
                 "metrics": dict.fromkeys(METRICS, score),
             },
         )  # fmt: skip
     table = tmp_path / "arms.csv"
-    collect_arms.main(files, [], {}, starts, str(table), str(tmp_path / "metrics.json"))
+    collect_arms.main(files, [], {}, made, str(table), str(tmp_path / "metrics.json"))
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["arm"], row["selected by"], row["start"]) for row in rows] == [

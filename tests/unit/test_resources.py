@@ -143,9 +143,9 @@ def test_the_plan_counts_shared_things_once(resources: Resources) -> None:
     found = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
     assert set(resources.plan.tables) < set(found)
     total = found["**all, each once**"]
-    assert int(total["arms"]) == len(resources.plan.arms) == 54
+    assert int(total["arms"]) == len(resources.plan.arms) == 67
     parts = sum(int(row["jobs"]) for name, row in found.items() if not name.startswith("**"))
-    assert int(total["jobs"]) == 159 < parts
+    assert int(total["jobs"]) == 198 < parts
     # One victim's three query sets, and the other's two: the longest prefix of each.
     assert total["queries"] == f"{1078 + 4000 + 16000 + 8000 + 8000:,}"
     assert found["knockoff/responses"]["queries"] == "4,000"

@@ -11,7 +11,7 @@ from plan.sources import SCRIPTS, closure, digest, functions, plugin_file
 
 RESULTS = "results"
 ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
-LEAST_TO_HOLD_OUT = 10
+TENTH = 10  # of so many queries train_copycat.py holds out one, where these choose the epoch
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
 
 
@@ -154,7 +154,7 @@ class Plan:
         pool = self.pool_size(query)
         if budget == "all":
             budget = pool
-        if self.selects(recipe) == "validation" and 0 < int(budget) < LEAST_TO_HOLD_OUT:
+        if self.selects(recipe) == "validation" and 0 < int(budget) < TENTH:
             raise ConfigError(f"{where}.budgets: {budget} is too few to hold out a tenth, as {recipe} does")
         if int(budget) > pool:
             raise ConfigError(f"{where}.budgets: {budget} is more than the {pool} images of {query}")
@@ -341,6 +341,13 @@ class Plan:
             "labels": response["labels"],
             "shape": self.shape(arm.victim),
         }
+
+    def selected_by(self, path: str) -> str:
+        """What chose an arm's epoch, as its recipe has it; ``test`` also where its weights go on from such ones."""
+        transfers = self.arms[path].transfers
+        return (
+            "test" if any(self.selects(t.recipe) == "test" for t in transfers) else self.selects(transfers[-1].recipe)
+        )
 
     def training_inputs(self, path: str, block: str) -> dict[str, list[str]]:
         """The files that an arm's training reads, by what they are to it.

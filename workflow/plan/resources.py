@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from plan.arms import Arm, Plan, class_count, refer
+from plan.arms import TENTH, Arm, Plan, class_count, refer
 from plan.config import read_yaml, validate
 
 FILE = Path("config") / "cluster" / "resources.yaml"
@@ -171,7 +171,7 @@ class Resources:
         recipe, budget, network = known.last.recipe, known.last.budget, known.architecture
         load = self._training(network, dataset, recipe, budget, count)
         # Images by which every epoch is judged, where not the last is kept, and the weights of the one kept so far.
-        judges = {"test": self._images(dataset, "test"), "validation": budget // 10}
+        judges = {"test": self._images(dataset, "test"), "validation": budget // TENTH}
         images = judges.get(self.plan.selects(recipe), 0) if budget else 0
         if not images:
             return load

@@ -12,11 +12,10 @@ COUNTS = ("queries", "left out", "replicates", "sound")
 SIDES = ("value", "low", "high")
 
 
-def line(arm: dict[str, Any], start: str) -> list[Any]:
+def line(arm: dict[str, Any], made: list[str]) -> list[Any]:
     """An arm's names (of its last transfer), how its weights came about, counts (of queries asked, and of images of its
     last transfer that are left out of training), and metrics with their intervals; blank where all have failed."""
     names = [str(arm[key] if key in arm else arm["transfers"][-1][key]) for key in NAMES]
-    made = [arm["settings"]["recipe"].get("select", "last"), start]
     counts = [arm["queries"], arm["left_out"], len(arm["replicates"]), arm["sound"]]
     metrics = [arm["metrics"].get(metric, {}).get(side, "") for metric in METRICS for side in SIDES]
     return [arm["arm"], *names, *made, *counts, *metrics]
@@ -40,18 +39,18 @@ def headline(
 
 
 def main(
-    arms: list[str], victims: list[str], tables: dict[str, dict[str, Any]], starts: dict[str, str], table: str,
+    arms: list[str], victims: list[str], tables: dict[str, dict[str, Any]], made: dict[str, list[str]], table: str,
     metrics: str,
 ) -> None:  # fmt: skip
     """Writes the table (CSV) and the headline (JSON).
 
     Args:
-        starts: what each arm's weights start from, by arm.
+        made: by arm, what its epochs were selected by, and what its weights start from.
     """
     scores = {arm["arm"]: arm for arm in map(load_json, arms)}
     sides = ("", "_low", "_high")
     header = ["arm", *NAMES, *MADE, *COUNTS, *(metric + side for metric in METRICS for side in sides)]
-    save_csv(table, header, (line(arm, starts[name]) for name, arm in scores.items()))
+    save_csv(table, header, (line(arm, made[name]) for name, arm in scores.items()))
     save_json(metrics, headline(tables, scores, list(map(load_json, victims))))
 
 
@@ -61,7 +60,7 @@ if __name__ == "__main__":
             snakemake.input.arms,
             snakemake.input.victims,
             snakemake.params.headline,
-            snakemake.params.starts,
+            snakemake.params.made,
             snakemake.output.table,
             snakemake.output.metrics,
         )

@@ -31,13 +31,10 @@ def leaks(reports: list[str]) -> tuple[list[Line], list[Line]]:
     return tested, learnt
 
 
-def tuned(arms: list[dict[str, Any]]) -> list[Line]:
+def chosen(arms: list[dict[str, Any]], tuned: list[str]) -> list[Line]:
     """One line an arm whose epochs the test set has chosen: how many trainings."""
-    return [
-        ("selected by the test set", arm["arm"], "", str(len(arm["replicates"])), "not our protocol")
-        for arm in arms
-        if arm["settings"]["recipe"].get("select") == "test"
-    ]
+    counts = {arm["arm"]: str(len(arm["replicates"])) for arm in arms}
+    return [("selected by the test set", name, "", counts[name], "not our protocol") for name in tuned]
 
 
 def failed(arms: list[dict[str, Any]], victims: list[dict[str, Any]]) -> list[Line]:
@@ -56,7 +53,7 @@ def failed(arms: list[dict[str, Any]], victims: list[dict[str, Any]]) -> list[Li
     return lines
 
 
-def document(tested: list[Line], learnt: list[Line], chosen: list[Line], failures: list[Line], trainings: int) -> str:
+def document(tested: list[Line], learnt: list[Line], picked: list[Line], failures: list[Line], trainings: int) -> str:
     """The lists as a reader wants them."""
     leaking, known = (
         pipe(
@@ -66,7 +63,7 @@ def document(tested: list[Line], learnt: list[Line], chosen: list[Line], failure
         for lines, found in ((tested, "test images"), (learnt, "the victim had learnt"))
     )
     wrong = pipe(["training", "reason"], ([what, reason] for _, what, _, _, reason in failures))
-    picked = pipe(["arm", "trainings"], ([what, found] for _, what, _, found, _ in chosen))
+    flattered = pipe(["arm", "trainings"], ([what, found] for _, what, _, found, _ in picked))
     return (
         "# What the guards found\n\n## Test images of the victim among the queries\n\n"
         + (
@@ -78,8 +75,8 @@ def document(tested: list[Line], learnt: list[Line], chosen: list[Line], failure
         + f"## Training images of the victim among the queries\n\n{known}\n\n"
         + "## Arms whose epoch the test set has chosen\n\n"
         + (
-            "Their numbers flatter: the test set that measures them has chosen among their epochs.\n\n" + picked
-            if chosen
+            "Their numbers flatter: the test set that measures them has chosen among their epochs.\n\n" + flattered
+            if picked
             else "None."
         )
         + f"\n\n## Failed trainings\n\n{len(failures)} of {trainings} trainings failed; they enter no mean."
@@ -88,15 +85,21 @@ def document(tested: list[Line], learnt: list[Line], chosen: list[Line], failure
     )
 
 
-def main(reports: list[str], arms: list[str], victims: list[str], table: str, text: str, web: str) -> None:
-    """Writes the findings for programs (CSV), for readers (Markdown) and for browsers (HTML)."""
+def main(
+    reports: list[str], arms: list[str], victims: list[str], tuned: list[str], table: str, text: str, web: str
+) -> None:
+    """Writes the findings for programs (CSV), for readers (Markdown) and for browsers (HTML).
+
+    Args:
+        tuned: names of the arms whose epochs the test set has chosen.
+    """
     copies, originals = list(map(load_json, arms)), list(map(load_json, victims))
     tested, learnt = leaks(reports)
-    chosen, failures = tuned(copies), failed(copies, originals)
+    picked, failures = chosen(copies, tuned), failed(copies, originals)
     trainings = sum(len(arm["replicates"]) for arm in copies)
     trainings += sum(1 + len(victim["twin_failures"]) for victim in originals)
-    save_csv(table, COLUMNS, [*tested, *learnt, *chosen, *failures])
-    save_document(text, web, "Guards", document(tested, learnt, chosen, failures, trainings))
+    save_csv(table, COLUMNS, [*tested, *learnt, *picked, *failures])
+    save_document(text, web, "Guards", document(tested, learnt, picked, failures, trainings))
 
 
 if __name__ == "__main__":
@@ -105,6 +108,7 @@ if __name__ == "__main__":
             snakemake.input.reports,
             snakemake.input.arms,
             snakemake.input.victims,
+            snakemake.params.tuned,
             snakemake.output.table,
             snakemake.output.text,
             snakemake.output.web,
