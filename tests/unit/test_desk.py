@@ -1,5 +1,11 @@
-"""Desk scale and its part without a net: planned before an image is there, whole, and with one set of results."""
+"""Desk scale and its part without a net: planned before an image is there, whole, and with one set of results.
 
+``python tests/unit/test_desk.py`` writes the document's table anew.
+"""
+
+import csv
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +159,48 @@ def test_networks_are_those_of_32_pixels(desk: Plan) -> None:
     """No network that fetches weights, and none that was made for larger images."""
     used = {arm.architecture for arm in desk.arms.values()}
     assert used == {"resnet-small-32px", "plain-32px", "alexnet-32px", "vgg-32px", "resnet20", "resnet56"}
+
+
+# --- what was measured ----------------------------------------------------------------------------------------
+
+TABLE = ROOT / "results/tables/fashion/knockoff/accuracy.csv"
+DOCUMENT = ROOT / "docs/desk.md"
+PLACE = re.compile(r"(?<=<!-- table: see tests/unit/test_desk.py -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
+
+
+def measured() -> str:
+    """The document's table from the committed one, rows by accuracy."""
+    with open(TABLE, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["ours"]]
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for row in rows:
+        found.setdefault(row["row"], {})[row["metric"]] = row
+    lines = ["| copied from | queries | accuracy, % | ratio | agreement, % |", "| :-- | --: | --: | --: | --: |"]
+    for name, metrics in sorted(found.items(), key=lambda item: -float(item[1]["accuracy"]["ours"])):
+        accuracy, agreement = metrics["accuracy"], metrics.get("agreement")
+        low, high = (100 * float(accuracy[f"ours_{side}"]) for side in ("low", "high"))
+        queries = f"{float(metrics['queries']['ours']):,.0f}" if "queries" in metrics else "–"
+        agreed = f"{100 * float(agreement['ours']):.1f}" if agreement else "–"
+        text = f"{100 * float(accuracy['ours']):.1f} [{low:.1f}, {high:.1f}]"
+        lines.append(f"| {name} | {queries} | {text} | {float(metrics['ratio']['ours']):.2f}× | {agreed} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_document_says_what_the_table_says() -> None:
+    found = PLACE.search(DOCUMENT.read_text())
+    assert found is not None
+    assert found[0] == measured()
+
+
+def test_committed_tables_are_those_of_the_plan(fashion: Plan) -> None:
+    """Every table and figure that the scale shows is there, and its rows are the plan's."""
+    assert not [path for path in fashion.outputs() if not (ROOT / path).is_file()]
+    with open(TABLE, newline="") as file:
+        rows = {row["row"] for row in csv.DictReader(file)}
+    references = {row for _, _, row, _ in fashion._references("knockoff/accuracy")}
+    assert rows == {cell.row for cell in fashion.tables["knockoff/accuracy"]} | references
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(PLACE.sub(lambda _: measured(), DOCUMENT.read_text()))
+    sys.exit()
