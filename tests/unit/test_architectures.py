@@ -41,7 +41,7 @@ def built(name: str, channels: int, size: int, classes: int, seed: int = 0, **pa
 
 
 def test_plugins_are_found() -> None:
-    assert {"alexnet_small", "plain", "resnet_small", "vgg_small"} <= set(SMALL)
+    assert {"alexnet_small", "plain", "resnet_cifar", "resnet_small", "vgg_small"} <= set(SMALL)
     assert "torchvision" in FILES
 
 
@@ -76,13 +76,48 @@ def test_weights_follow_the_seed(name: str) -> None:
     assert any(not torch.equal(one[key], other[key]) for key in one)
 
 
+def weights(name: str, channels: int, size: int, **parameters: int) -> int:
+    """Weights of a network for ten classes."""
+    return sum(weight.numel() for weight in built(name, channels, size, 10, **parameters).parameters())
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_width_and_classes_are_obeyed(name: str) -> None:
-    def size(**parameters: int) -> int:
-        return sum(weight.numel() for weight in built(name, 1, 8, 10, **parameters).parameters())
-
-    assert size(width=4) < size(width=8)
+    narrow, wide = ({"depth": 8}, {"depth": 14}) if name == "resnet_cifar" else ({"width": 4}, {"width": 8})
+    assert weights(name, 1, 8, **narrow) < weights(name, 1, 8, **wide)
     assert built(name, 1, 8, 37)(torch.rand(2, 1, 8, 8)).shape == (2, 37)
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+def test_resnets_of_cifar_have_the_published_weights(depth: int, millions: float) -> None:
+    """He et al. 2016, table 6; weights alone are counted, as there, and layers by hand."""
+    digits = 1 if depth == 110 else 2
+    assert round(weights("resnet_cifar", 3, 32, depth=depth) / 1e6, digits) == millions
+    layers = [
+        m for m in built("resnet_cifar", 3, 32, 10, depth=depth).modules() if isinstance(m, nn.Conv2d | nn.Linear)
+    ]
+    assert len(layers) == depth
+
+
+def test_resnets_of_cifar_halve_twice() -> None:
+    """From 32 pixels to 8 before the global mean, and the shortcut passes an image on where the path is zero."""
+    network = built("resnet_cifar", 3, 32, 10, depth=8)
+    assert isinstance(network, nn.Sequential)
+    inner = network[:-3](torch.rand(2, 3, 32, 32))
+    assert inner.shape == (2, 64, 8, 8)
+    block = network[5]
+    assert isinstance(block, nn.Module)
+    for weight in block.parameters():
+        nn.init.zeros_(weight)
+    before = torch.rand(2, 16, 32, 32)
+    after = block(before)
+    assert torch.equal(after[:, :16], before[:, :, ::2, ::2])
+    assert not after[:, 16:].any()
+
+
+@pytest.mark.parametrize("depth", [2, 18, 21])
+def test_resnets_of_cifar_have_6n_plus_2_layers(depth: int, complaint: Complaint) -> None:
+    assert "6 n + 2" in complaint(lambda: built("resnet_cifar", 3, 32, 10, depth=depth))
 
 
 @pytest.mark.parametrize("name", SMALL)

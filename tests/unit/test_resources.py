@@ -69,6 +69,15 @@ def test_speed_is_in_proportion_to_the_area(configuration: Configuration) -> Non
     assert large.load(TRAINING).seconds == seconds / 4
 
 
+def test_a_rate_at_a_size_is_in_proportion_to_the_area(configuration: Configuration) -> None:
+    """Patches of 8 pixels, decoded at a rate that holds for 16; without a size it holds for all."""
+    job = Job.of("decode_queries", query="photographs-random", start="0000000", stop="0008000")
+    entry = {"memory": 500, "minutes": 1, "rate": 100}
+    assert changed(configuration, "work", "decode_queries", value=entry).load(job).seconds == 80
+    entry["size"] = 16
+    assert changed(configuration, "work", "decode_queries", value=entry).load(job).seconds == 20
+
+
 def test_memory_holds_the_images_and_the_networks(configuration: Configuration) -> None:
     before = changed(configuration, "work", "train_copycat", value={"memory": 500, "minutes": 1, "copies": 0})
     after = changed(configuration, "work", "train_copycat", value={"memory": 500, "minutes": 1, "copies": 1000})

@@ -117,7 +117,7 @@ class Resources:
     def _decode_split(self, dataset: str, split: str) -> Load:
         images = self._dataset(dataset)["splits"][split]
         pixels = images * self._pixels(dataset)
-        return Load(self._at_rate("decode_split", images), pixels, pixels + images * 8)
+        return Load(self._at_rate("decode_split", images, dataset), pixels, pixels + images * 8)
 
     def _order_pool(self, query: str) -> Load:
         images = self.plan.pool_size(query)
@@ -130,12 +130,13 @@ class Resources:
 
     def _decode_queries(self, query: str, start: str, stop: str) -> Load:
         images = int(stop) - int(start)
-        pixels = images * self._pixels(self.plan.datasets_of(query)[0])
-        return Load(self._at_rate("decode_queries", images), pixels, pixels)
+        first = self.plan.datasets_of(query)[0]
+        pixels = images * self._pixels(first)
+        return Load(self._at_rate("decode_queries", images, first), pixels, pixels)
 
     def _check_leaks(self, folder: str, start: str, stop: str, dataset: str) -> Load:
         images = int(stop) - int(start) + self._images(dataset, "train") + self._images(dataset, "test")
-        return Load(self._at_rate("check_leaks", images), images * self._pixels(dataset), LINE)
+        return Load(self._at_rate("check_leaks", images, dataset), images * self._pixels(dataset), LINE)
 
     def _train_victim(self, victim: str, role: str) -> Load:
         entry = self.plan.entry("victims", victim)
@@ -197,9 +198,13 @@ class Resources:
         weights = networks * self._network(architecture)["weights"] * MEGA
         return Load(seconds, images * self._pixels(dataset), answers / 2, weights + answers)
 
-    def _at_rate(self, rule: str, images: int) -> float:
-        rate = self._entry(rule).get("rate")
-        return images / rate if rate else 0.0
+    def _at_rate(self, rule: str, images: int, dataset: str | None = None) -> float:
+        """Seconds; a rate that holds for a size holds for others in proportion to their area."""
+        entry = self._entry(rule)
+        if "rate" not in entry:
+            return 0.0
+        area = (self._dataset(dataset)["size"] / entry["size"]) ** 2 if dataset and "size" in entry else 1.0
+        return float(images * area / entry["rate"])
 
     def _dataset(self, name: str) -> dict[str, Any]:
         return self.plan.entry("datasets", name)

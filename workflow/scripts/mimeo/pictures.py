@@ -24,7 +24,8 @@ TORCHVISIONS = SUFFIXES - {".gif"}  # what torchvision's ImageFolder lists, as t
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # none whose decoder starts another program
 LARGEST = 2**27  # pixels of an image: 400 MB in colour
 THREADS = 4  # some files are read while others are decoded; no pixel depends on it
-FITS = ("crop", "squash")
+FITS = ("crop", "squash", "pad")
+DARK = 64  # mean value of what can be seen of an image: below it, black line art would vanish on black
 OFFICIAL_SEED = 123  # DS_SEED of Knockoff Nets' code
 
 
@@ -166,7 +167,9 @@ def decode(
     Args:
         sizes: bytes that each file must have, as when it was listed.
         fits: how each becomes a square: ``crop`` brings the shorter side to 256/224 of the size and cuts out the
-            centre, as the papers' networks are tested; ``squash`` brings both sides to the size.
+            centre, as the papers' networks are tested; ``squash`` brings both sides to the size; ``pad`` brings the
+            longer side to it, in the middle of a black square, which shows where the image is transparent; a dark
+            image is put on white.
         parts: what of each image is taken for the image: left, top, right and bottom in pixels, N x 4; None: all.
 
     Returns:
@@ -241,12 +244,15 @@ def _pixels(
         if image.width * image.height > LARGEST:
             raise MimeoError(f"{image.width} x {image.height} pixels, at most {LARGEST:,} are decoded")
         left, top, right, bottom = part or (0, 0, image.width, image.height)
-        inner = _box(right - left, bottom - top, fit, size)
-        square = _colours(image, channels).resize(
-            (size, size),
-            Image.Resampling.BILINEAR,
-            box=(left + inner[0], top + inner[1], left + inner[2], top + inner[3]),
-        )
+        if fit == "pad":
+            square = _padded(image, (left, top, right, bottom), size).convert("L" if channels == 1 else "RGB")
+        else:
+            inner = _box(right - left, bottom - top, fit, size)
+            square = _colours(image, channels).resize(
+                (size, size),
+                Image.Resampling.BILINEAR,
+                box=(left + inner[0], top + inner[1], left + inner[2], top + inner[3]),
+            )
         return np.asarray(square).reshape(size, size, channels)
 
 
@@ -281,13 +287,32 @@ def _resampled(images: np.ndarray, width: int) -> np.ndarray:
     )
 
 
+def _padded(image: Image.Image, box: tuple[int, int, int, int], size: int) -> Image.Image:
+    """A part of the image, its longer side brought to the size, in the middle of a black square; on white if dark."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    across, down = (max(1, round(size * side / max(width, height))) for side in (width, height))
+    # resized with its transparency, which Pillow multiplies in first: no colour of an invisible pixel bleeds out
+    small = _known(image).convert("RGBA").resize((across, down), Image.Resampling.BILINEAR, box=box)
+    values = np.asarray(small, np.float32)
+    seen = values[..., 3]
+    dark = (values[..., :3].mean(2) * seen).sum() < DARK * seen.sum()
+    square = Image.new("RGB", (size, size), "white" if dark else "black")
+    square.paste(small, ((size - across) // 2, (size - down) // 2), small)
+    return square
+
+
 def _colours(image: Image.Image, channels: int) -> Image.Image:
-    """The image in grey or colour; of 16 bits a pixel the upper 8."""
+    """The image in grey or colour."""
+    return _known(image).convert("L" if channels == 1 else "RGB")
+
+
+def _known(image: Image.Image) -> Image.Image:
+    """The image with 8 bits a channel; of 16 bits a pixel the upper 8."""
     if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode}")
-    return image.convert("L" if channels == 1 else "RGB")
+    return image
 
 
 def _box(width: int, height: int, fit: str, size: int) -> tuple[float, float, float, float]:

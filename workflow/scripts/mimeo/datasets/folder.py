@@ -36,7 +36,8 @@ def index(
         split_file: a file of ``datasets/splits/``, without ``.csv``, that says which image belongs to which split;
             images that it does not name are no part of the data set. None: the first folder is the split.
         fit: how an image becomes a square: ``crop`` brings the shorter side to 256/224 of the size and cuts out the
-            centre, as the papers' networks are tested; ``squash`` brings both sides to the size.
+            centre, as the papers' networks are tested; ``squash`` brings both sides to the size; ``pad`` brings
+            the longer side to it, in the middle of a black square (a white one if the image is dark).
     """
     root, bare = home(source, folder), set(unlabelled or ())
     if fit not in FITS:
