@@ -522,17 +522,17 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "original labels of other classes": (
         [(DATASETS, ("fonts", "classes"), list("abcdefghij"))],
         DEMO,
-        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+        ["knockoff/initialisation.cells[1]", "fonts-random", "digits-plain"],
     ),
     "original labels of as many classes": (
         [(DATASETS, ("fonts", "classes"), 10)],
         DEMO,
-        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+        ["knockoff/initialisation.cells[1]", "fonts-random", "digits-plain"],
     ),
     "original labels by number alone": (
         [(DATASETS, ("fonts", "classes"), 10), (DATASETS, ("digits", "classes"), 10)],
         DEMO,
-        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+        ["knockoff/initialisation.cells[1]", "fonts-random", "digits-plain"],
     ),
     "victim of one class": ([(DATASETS, ("digits", "classes"), 1)], VICTIMS, ["digits-plain.dataset", "classes"]),
     "original labels of photographs": (
