@@ -57,11 +57,11 @@ class Bench:
         query: one that is chosen as it is asked.
     """
 
-    def __init__(self, plan: Plan, victim: str, query: str, recipe: str, folder: Path) -> None:
+    def __init__(self, plan: Plan, victim: str, query: str, recipe: str, threads: int, folder: Path) -> None:
         self.spec = plan.choosing(victim, query)
         self.recipe = Recipe(**plan.ingredients["recipes"][recipe])
         self.victim, self.query, self.shape = victim, query, plan.shape(victim)
-        engine = {"device": plan.scale["device"], "threads": plan.scale["threads"]}
+        engine = {"device": plan.scale["device"], "threads": threads}
         self.device = prepare_device(engine["device"], engine["threads"])
         taught = plan.ingredients["victims"][victim]["dataset"]
         for dataset in dict.fromkeys([taught, *plan.datasets_of(query)]):
@@ -112,7 +112,7 @@ class Bench:
                 choose_queries.step(self.victim, policy, self.pool, self.ask, copy, size, self.shape["classes"])
             )
         seconds = now() - start
-        indices, answers = (np.concatenate(part) for part in zip(*found, strict=True))
+        indices, _, answers = (np.concatenate(part) for part in zip(*found, strict=True))
         return seconds, (indices, answers.astype(np.float32))
 
     def naive(self, queries: int, seed: int) -> tuple[Seconds, Answers]:
@@ -217,7 +217,7 @@ def main(plan: Plan, options: argparse.Namespace) -> None:
     if not plan.adaptive(options.query):
         raise MimeoError(f"{options.query} is not chosen as it is asked: there is no loop to measure")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(plan, options.victim, options.query, options.recipe, Path(folder))
+        bench = Bench(plan, options.victim, options.query, options.recipe, options.threads, Path(folder))
         ways: list[int | None] = [None, *options.batches]  # None: the naive loop
         seconds: dict[int | None, list[Seconds]] = {way: [] for way in ways}
         copies: dict[int | None, list[np.ndarray]] = {way: [] for way in ways}
@@ -280,6 +280,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--recipe", default="small-knockoff", help="by which the last copies are trained")
     parser.add_argument("--queries", type=int, default=4096)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64, 256, 1024])
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch, for every way")
     parser.add_argument("--repeats", type=int, default=5, help="each with another seed")
     return parser.parse_args(arguments)
 

@@ -29,11 +29,11 @@ SNAPSHOTS = 100  # of the policy, a shard
 def step(
     victim: str, policy: Policy, pool: Pool, ask: Callable[[np.ndarray], np.ndarray], copy: Online, count: int,
     classes: int,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Chooses images, asks about them, and lets policy and copycat learn from the answers.
 
     Returns:
-        int64, the images' places in the pool; float16, images x classes, the answers.
+        int64, the images' places in the pool; uint8, the images; float16, images x classes, the answers.
     """
     indices = policy.choose(count)
     pixels = pool.take(indices)
@@ -42,7 +42,7 @@ def step(
     shown = posterior.astype(np.float16)
     learnt = shown.astype(np.float32)
     policy.learn(learnt, copy.learn(pixels, learnt))
-    return indices, shown
+    return indices, pixels, shown
 
 
 def main(
@@ -68,6 +68,7 @@ def main(
     copy = Online(network(spec["architecture"], **shape)(), Recipe(**spec["recipe"]), seed, device)
     count, total = 0, stop - start
     chosen = {"indices": np.zeros(total, np.int64), "answers": np.zeros((total, shape["classes"]), np.float16)}
+    pixels = np.zeros((total, *pool.width), np.uint8)
     taken: dict[str, list[np.ndarray]] = {"rewards": [], "at": [], "groups": [], "leaves": []}
 
     def put_back(kept: dict[str, Any]) -> None:
@@ -92,6 +93,7 @@ def main(
             count = len(kept["indices"])
             for name, values in chosen.items():
                 values[:count] = kept[name].numpy()
+            pixels[:count] = pool.take(chosen["indices"][:count])
             taken = {name: [kept[f"taken/{name}"].numpy()] for name in taken}
             say.note(f"{saved.path('chosen')}: goes on after {count} of {total} queries")
         every = max(1, spec["shard"] // SNAPSHOTS)
@@ -103,7 +105,7 @@ def main(
                 taken["leaves"].append(leaves[None].astype(np.float32))
             size = min(spec["batch"], total - count)
             rows = slice(count, count + size)
-            chosen["indices"][rows], chosen["answers"][rows] = step(
+            chosen["indices"][rows], pixels[rows], chosen["answers"][rows] = step(
                 victim, policy, pool, ask, copy, size, shape["classes"]
             )
             taken["rewards"].append(policy.rewards())
@@ -114,7 +116,7 @@ def main(
                 mine = {name: torch.from_numpy(values[:count]) for name, values in chosen.items()}
                 saved.write("chosen", {}, everything() | log_so_far | mine, f"{count} of {total} queries")
     asked = np.concatenate([earlier, chosen["indices"]])
-    save_array(images, pool.take(chosen["indices"]))
+    save_array(images, pixels)
     save_array(answers, chosen["answers"])
     save_arrays(order, {name: known[name][asked] for name in ("part", "row", "label")})
     save_arrays(
