@@ -9,7 +9,7 @@ CORES ?= all
 SCALE ?= $(shell sed -n 's/^  - scale: //p' dvc.yaml)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test test-cluster check report plan restore prune lock setup clean help
+.PHONY: demo test test-cluster check report plan restore prune benchmark lock setup clean help
 
 demo: setup  ## the core tables of both papers, on data that ships in packages
 	snakemake --cores $(CORES)
@@ -39,6 +39,9 @@ prune: setup  ## list results that no scale uses any more; REMOVE=yes removes th
 
 plan: setup  ## what a scale will take: jobs, hours, queries and disk, by table: make plan SCALE=demo
 	@PYTHONPATH=workflow python -m plan config/$(SCALE).yaml
+
+benchmark: setup  ## how fast queries are chosen, beside one image at a time, and how good the copies are
+	@python workflow/commands/benchmark.py
 
 lock: setup  ## resolve the environment anew
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \

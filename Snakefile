@@ -108,6 +108,21 @@ rule all:
         rules.tables.input,
 
 
+# A paper's name makes all its tables and figures, and a table's id, as in knockoff_T2, that one; each with all it needs.
+
+
+for target, (what, files) in plan.table_targets().items():
+
+    rule:
+        name:
+            target
+        input:
+            files,
+        localrule: True
+
+    workflow.get_rule(target).docstring = what
+
+
 # --- data: images listed once, labelled splits decoded once ---------------------------------------------------
 
 
@@ -460,6 +475,7 @@ rule make_table:
     input:
         arms=table_inputs("arms"),
         victims=table_inputs("victims"),
+        evidence=table_inputs("evidence"),
         published="config/published.csv",
     output:
         table=report(

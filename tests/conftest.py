@@ -88,6 +88,7 @@ tables:
     references: {column: "{dataset}"}
 
   knockoff/budgets:
+    id: F5
     title: Accuracy against queries
     caption: Small enough to test with.
     metrics: [accuracy, agreement, queries]

@@ -35,11 +35,11 @@ Change = tuple[str, Keys, Any]
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_scale_loads(configuration: Configuration, scale: str) -> None:
-    """Each scale of the house makes a plan in which every table has cells."""
+    """Each scale of the house makes a plan in which every table has cells, or says whom it is about."""
     plan = configuration.plan(scale)
     assert plan.name == Path(scale).stem
     assert set(plan.tables) == set(configuration.read(scale)["tables"])
-    assert all(plan.tables.values())
+    assert all(cells or "victims" in plan.scale["tables"][name] for name, cells in plan.tables.items())
     assert plan.arms
 
 
@@ -206,6 +206,7 @@ def test_merged_keys_may_be_overridden(tmp_path: Path) -> None:
 
 ACCURACY, MAIN = ("tables", "knockoff/accuracy"), ("tables", "copycat/main")
 CELL = (*ACCURACY, "cells", 0)
+VICTIM_TABLE = ("tables", "knockoff/victims")
 THEN = (*MAIN, "cells", 3, "then")
 CLAIM = ("claims", "more-queries")
 RANDOM = {"title": "New", "images": ["digits/train"], "strategy": "random"}
@@ -231,7 +232,58 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "unknown key of cells": ([(DEMO, (*CELL, "epochs"), 3)], DEMO, ["knockoff/accuracy.cells[0]", "'epochs'"]),
     "unknown key of then": ([(DEMO, (*THEN, "rate"), 3)], DEMO, ["copycat/main.cells[3].then", "'rate'"]),
     "unknown key of a claim": ([(DEMO, (*CLAIM, "why"), "x")], DEMO, ["claims.more-queries", "'why'"]),
-    "unknown key of an ingredient": ([(VICTIMS, ("digits-plain", "price"), 1)], VICTIMS, ["digits-plain", "'price'"]),
+    "unknown key of an ingredient": ([(VICTIMS, ("digits-plain", "colour"), 1)], VICTIMS, ["digits-plain", "'colour'"]),
+    # tables of other numbers, ids and prices
+    "scores without cells": (
+        [(DEMO, ("tables", "knockoff/budgets", "cells"), GONE)],
+        DEMO,
+        ["budgets.cells", "required"],
+    ),
+    "victims beside cells": (
+        [(DEMO, (*ACCURACY, "victims"), ["digits-plain"])],
+        DEMO,
+        ["knockoff/accuracy.victims", "without cells"],
+    ),
+    "needs without victims": (
+        [(DEMO, (*VICTIM_TABLE, "victims"), GONE)],
+        DEMO,
+        ["knockoff/victims", "victims or cells", "manifests"],
+    ),
+    "needs without pools": (
+        [(DEMO, ("tables", "knockoff/overlap", "pools"), GONE)],
+        DEMO,
+        ["knockoff/overlap", "pools or cells", "classes"],
+    ),
+    "pools without victims": (
+        [(DEMO, ("tables", "knockoff/overlap", "victims"), GONE)],
+        DEMO,
+        ["knockoff/overlap.victims", "pools"],
+    ),
+    "table of nobody": (
+        [(DEMO, (*VICTIM_TABLE, "victims"), ["digits-plane"])],
+        DEMO,
+        ["knockoff/victims.victims", "'digits-plane'", "did you mean 'digits-plain'?"],
+    ),
+    "pool of no data set": (
+        [(DEMO, ("tables", "knockoff/overlap", "pools", "Fonts"), ["font"])],
+        DEMO,
+        ["knockoff/overlap.pools.Fonts", "'font'", "did you mean 'fonts'?"],
+    ),
+    "policy of random queries": (
+        [(DEMO, ("tables", "knockoff/policy", "cells", 0, "queries"), ["union-random"])],
+        DEMO,
+        ["knockoff/policy.cells", "union-random", "no policy"],
+    ),
+    "id twice": ([(DEMO, (*ACCURACY, "id"), "F5")], DEMO, ["knockoff/budgets.id", "'F5'", "two tables"]),
+    "id twice but for a hyphen": ([(DEMO, (*ACCURACY, "id"), "S_semi_open")], DEMO, ["accuracy.id", "S_semi_open"]),
+    "id that is no name": ([(DEMO, (*ACCURACY, "id"), "T 2")], DEMO, ["knockoff/accuracy.id", "T 2"]),
+    "dollars without a price": (
+        [(VICTIMS, ("digits-plain", "price"), GONE)],
+        DEMO,
+        ["knockoff/cost.metrics", "usd", "digits-plain", "price"],
+    ),
+    "negative price": ([(VICTIMS, ("digits-plain", "price"), -1)], VICTIMS, ["digits-plain.price"]),
+    "headline without scores": ([(DEMO, ("headline",), ["knockoff/victims"])], DEMO, ["headline", "knockoff/victims"]),
     # typos in keys
     "typo in a key": ([(DEMO, ("replicate",), 3)], DEMO, ["'replicate'", "did you mean 'replicates'?"]),
     "typo in a cell's key": ([(DEMO, (*CELL, "budget"), [3])], DEMO, ["cells[0]", "did you mean 'budgets'?"]),
@@ -365,6 +417,69 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
         VICTIMS,
         ["digits-plain.parameters", "'heat'"],
     ),
+    # strategies that choose as they ask
+    "choosing without labels": (
+        [(QUERIES, ("fonts-adaptive", "tree"), GONE)],
+        QUERIES,
+        ["fonts-adaptive.tree", "required", "'adaptive'"],
+    ),
+    "choosing without a copycat": (
+        [(QUERIES, ("fonts-adaptive", "copycat"), GONE)],
+        QUERIES,
+        ["fonts-adaptive.copycat", "required", "'adaptive'"],
+    ),
+    "labels for a strategy that does not choose": (
+        [(QUERIES, ("fonts-random", "tree"), {"levels": ["label"]})],
+        QUERIES,
+        ["fonts-random.tree", "not for", "'random'"],
+    ),
+    "copycat for a strategy that does not choose": (
+        [(QUERIES, ("fonts-random", "copycat"), {"architecture": "plain", "recipe": "small-online", "batch": 1})],
+        QUERIES,
+        ["fonts-random.copycat", "not for", "'random'"],
+    ),
+    "choosing without rewards": (
+        [(QUERIES, ("fonts-adaptive", "parameters"), {})],
+        QUERIES,
+        ["fonts-adaptive.parameters", "'rewards'"],
+    ),
+    "tree without levels": ([(QUERIES, ("fonts-adaptive", "tree"), {})], QUERIES, ["fonts-adaptive.tree", "'levels'"]),
+    "unknown key of a tree": (
+        [(QUERIES, ("fonts-adaptive", "tree", "cluster"), 3)],
+        QUERIES,
+        ["fonts-adaptive.tree", "'cluster'", "did you mean 'clusters'?"],
+    ),
+    "no cluster": ([(QUERIES, ("fonts-adaptive", "tree", "clusters"), 0)], QUERIES, ["fonts-adaptive.tree.clusters"]),
+    "features of no architecture": (
+        [(QUERIES, ("fonts-adaptive", "tree", "features"), "plane")],
+        QUERIES,
+        ["fonts-adaptive.tree.features", "'plane'", ARCHITECTURES, "did you mean 'plain'?"],
+    ),
+    "copycat of no architecture": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "architecture"), "plane")],
+        QUERIES,
+        ["fonts-adaptive.copycat.architecture", "'plane'", "did you mean 'plain'?"],
+    ),
+    "copycat of no recipe": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "recipe"), "small-onlin")],
+        QUERIES,
+        ["fonts-adaptive.copycat.recipe", "'small-onlin'", "did you mean 'small-online'?"],
+    ),
+    "unknown key of a copycat": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "batches"), 3)],
+        QUERIES,
+        ["fonts-adaptive.copycat", "'batches'", "did you mean 'batch'?"],
+    ),
+    "copycat without a batch": (
+        [(QUERIES, ("fonts-adaptive", "copycat", "batch"), 0)],
+        QUERIES,
+        ["fonts-adaptive.copycat.batch", "0"],
+    ),
+    "original labels of what is chosen by answers": (
+        [(DEMO, (*MAIN, "cells", 0, "queries"), ["fonts-adaptive"])],
+        DEMO,
+        ["copycat/main.cells[0]", "fonts-adaptive", "chosen", "original labels"],
+    ),
     # what does not go together
     "two arms in one cell": (
         [(DEMO, (*CELL, "budgets"), [10, 20])],
@@ -407,17 +522,17 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "original labels of other classes": (
         [(DATASETS, ("fonts", "classes"), list("abcdefghij"))],
         DEMO,
-        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+        ["knockoff/initialisation.cells[1]", "fonts-random", "digits-plain"],
     ),
     "original labels of as many classes": (
         [(DATASETS, ("fonts", "classes"), 10)],
         DEMO,
-        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+        ["knockoff/initialisation.cells[1]", "fonts-random", "digits-plain"],
     ),
     "original labels by number alone": (
         [(DATASETS, ("fonts", "classes"), 10), (DATASETS, ("digits", "classes"), 10)],
         DEMO,
-        ["copycat/main.cells[0]", "fonts-random", "digits-plain"],
+        ["knockoff/initialisation.cells[1]", "fonts-random", "digits-plain"],
     ),
     "victim of one class": ([(DATASETS, ("digits", "classes"), 1)], VICTIMS, ["digits-plain.dataset", "classes"]),
     "original labels of photographs": (
@@ -574,6 +689,7 @@ def test_entries_of_one_anchor(configuration: Configuration) -> None:
     configuration.path(RESPONSES).write_text(changed_text.replace("top-1: {title: Top-1}", "top-1: *same"))
     configuration.change(DEMO, ("tables",), {"knockoff/accuracy": TABLE})
     configuration.change(DEMO, ("claims",), {})
+    configuration.change(DEMO, ("headline",), [])
     responses = configuration.plan().ingredients["responses"]
     assert responses["posterior"]["plugin"] == "posterior"
     assert responses["top-1"]["plugin"] == "top_1"

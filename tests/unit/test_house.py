@@ -197,7 +197,7 @@ def test_records_looks_around() -> None:
 INTERFACES = {
     "datasets": {"mimeo.pictures", "mimeo.archives", "mimeo.collecting", "mimeo.downloads"},
     "victims": {"mimeo.models", "mimeo.startup"},
-    "tables": {"mimeo.layout", "mimeo.cells"},
+    "tables": {"mimeo.layout", "mimeo.cells", "mimeo.evidence", "mimeo.evaluation", "mimeo.overlap"},
 }
 
 

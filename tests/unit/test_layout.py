@@ -82,6 +82,11 @@ def table(*rows: Row, **changes: Any) -> Table:
         ("ratio", "0.976", "0.98×"),
         ("queries", "1234567", "1,234,567"),
         ("kl", "0.12345", "0.123"),
+        ("images", "2.33e4", "23,300"),
+        ("labels", "108", "108"),
+        ("label_fraction", "0.005", "0.5"),
+        ("share", "0.1234", "12.3"),
+        ("usd", "1234.5", "1,234.50"),
     ],
 )
 def test_numbers_as_readers_want_them(metric: str, value: str, text: str) -> None:
@@ -148,6 +153,18 @@ def test_grid_beside_the_paper() -> None:
         "| Adaptive | 90.0 [80.0, 100.0] | – |\n"
         "| OpenImages | – | 60.0 |"
     )
+
+
+def test_a_second_number_alone_keeps_its_mark() -> None:
+    there = table(
+        cell("Random", "Digits", "0.8", published="0.7", provenance="seen"),
+        cell("Other", "Digits", "0.8"),
+        cell("Other", "Digits", "0.9", "ratio", published="0.7", provenance="recalled"),
+    )
+    assert grid(there, "accuracy", "ratio").splitlines()[2:] == [
+        "| Random | 80.0 [70.0, 90.0] | 70.0 |",
+        "| Other | 80.0 [70.0, 90.0] (0.90×) | – (0.70×†) |",
+    ]
 
 
 def mapped(rows: dict[str, str], columns: dict[str, str], *cells: tuple[str, str], others: bool = True) -> Table:
@@ -254,6 +271,8 @@ def test_document_explains_the_marks_that_occur() -> None:
     assert LEGEND["‡"] not in text and LEGEND["§"] not in text
     assert text.endswith("\n") and not text.endswith("\n\n")
     assert "†" not in document(table(cell("a", "b", "0.8")))
+    exact = document(table(Row("p", "t", "a", "b", "accuracy", ours="1")))
+    assert "bootstrap" in text and "Scale: toy.\n" in exact and "bootstrap" not in exact
 
 
 # --- plug-ins -----------------------------------------------------------------------------------------------
@@ -404,7 +423,8 @@ def test_published_curve_in_full() -> None:
     there = figure(
         "copycat/curve", cell("NPDD-SL 100", "Digits", "0.5", "macro_f1"), *rows, column_matches={"Digits": "DIG10"}
     )
-    theirs = there.axes[1]
+    ours, theirs = there.axes
+    assert [line.get_marker() for line in ours.lines] == ["o"]  # the paper's have a panel of their own
     assert [line.get_xdata().tolist() for line in theirs.lines] == [[0, 1]] * 3
     assert legend(theirs) == ["other problems", "DIG10"]
 
@@ -422,6 +442,113 @@ def test_published_curve_keeps_the_points_that_stand_beside_ours() -> None:
 def test_untrained_copycats_alone_can_be_drawn() -> None:
     drawing = figure("knockoff/budgets", cell("A 0", "D", "0.1"))
     assert [tick.get_text() for tick in drawing.axes[0].get_xticklabels()] == ["0"]
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_the_papers_points_show_how_they_are_known() -> None:
+    """Filled where seen, hollow where recalled; the legend names curve, provenance and scale."""
+    drawing = figure(
+        "knockoff/budgets", cell("A 100", "D", "0.5", published="0.4", provenance="seen"),
+        cell("A 1000", "D", "0.8", published="0.7", provenance="recalled", status=ELSEWHERE),
+        cell("B 3000", "CUBS200", published="0.6", provenance="secondary", status=ELSEWHERE),
+    )  # fmt: skip
+    [axes] = drawing.axes
+    points = {line.get_label(): line for line in axes.lines if line.get_marker() != "o"}
+    assert {label: line.get_xydata().tolist() for label, line in points.items()} == {
+        "paper: A, D (seen)": [[100, pytest.approx(40)]],
+        "paper: A, D (recalled, another scale)": [[1000, pytest.approx(70)]],
+        "paper: B, CUBS200 (third-party notes, another scale)": [[3000, pytest.approx(60)]],
+    }
+    filled = {label: line.get_markerfacecolor() != "white" for label, line in points.items()}
+    assert list(filled.values()) == [True, False, False]
+    assert len({line.get_marker() for line in points.values()}) == 3
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["100", "1k", "3k"]
+    assert "paper: A, D (seen)" in legend(axes)
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_the_papers_points_on_bars() -> None:
+    drawing = figure(
+        "knockoff/responses", cell("Posterior", "D", "0.5", published="0.6", provenance="derived"),
+        cell("Top-1", "D", "0.4", published="0.3", provenance="recalled"), cell("Top-2", "D", "0.4"),
+    )  # fmt: skip
+    [axes] = drawing.axes
+    points = {line.get_label(): line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "D"}
+    assert points == {"paper (derived)": [[0, pytest.approx(60)]], "paper (recalled)": [[1, pytest.approx(30)]]}
+    assert {"paper (derived)", "paper (recalled)"} < set(legend(axes))
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_curves_over_dollars() -> None:
+    """Points lie at what they cost; one that has no price is left out."""
+    drawing = figure(
+        "knockoff/cost", cell("A 100", "D", "0.5"), cell("A 1000", "D", "0.8"), cell("A 2000", "D", "0.9"),
+        Row("knockoff", "t", "A 100", "D", "usd", ours="0.2"), Row("knockoff", "t", "A 1000", "D", "usd", ours="2"),
+    )  # fmt: skip
+    [axes] = drawing.axes
+    assert {line.get_label(): line.get_xydata().tolist() for line in axes.lines} == {"A": [[0.2, 50], [2, 80]]}
+    assert axes.get_xlabel() == "US dollars"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.2", "2"]
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_labels_of_ticks_do_not_lie_on_each_other() -> None:
+    rows = [cell(f"A {budget}", "D", "0.5") for budget in (100, 1000, 1078, 2000)]
+    assert [tick.get_text() for tick in figure("knockoff/budgets", *rows).axes[0].get_xticklabels()] == [
+        "100", "1k", "2k",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_bars_by_column() -> None:
+    """A group a column, a bar a row; reference lines where they belong to all groups."""
+    rows = (cell("From scratch", "D", "0.5"), cell("Pretrained", "D", "0.8"), cell("victim", "D", "0.9"))
+    drawing = figure("knockoff/initialisation", *rows)
+    assert [bar.get_height() for bar in drawing.axes[0].patches] == [50, 80]
+    assert legend(drawing.axes[0]) == ["victim", "From scratch", "Pretrained"]
+    several = figure("knockoff/initialisation", *rows, cell("Pretrained", "E", "0.7"))
+    assert legend(several.axes[0]) == ["From scratch", "Pretrained"]
+    assert [tick.get_text() for tick in several.axes[0].get_xticklabels()] == ["D", "E"]
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_rewards_as_bars_or_curves() -> None:
+    assert len(figure("knockoff/rewards", cell("loss", "D", "0.5"), cell("none", "D", "0.4")).axes[0].patches) == 2
+    [line] = figure("knockoff/rewards", cell("loss 10", "D", "0.5"), cell("loss 20", "D", "0.6")).axes[0].lines
+    assert line.get_xydata().tolist() == [[10, 50], [20, 60]]
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_policies_are_stacked() -> None:
+    """A panel a query set; in every window the groups stand on each other, the others faint."""
+    rows = [
+        Row("knockoff", "t", f"{name} {stop}", column, "share", ours=value)
+        for column in ("Union", "Photographs")
+        for stop, values in ((100, ("0.6", "0.3", "0.1")), (200, ("0.2", "0.7", "0.1")))
+        for name, value in zip(("sea", "land", "others"), values, strict=True)
+    ]
+    drawing = figure("knockoff/policy", *rows, metrics=("share", "probability"))
+    assert [axes.get_title("left") for axes in drawing.axes] == ["Union", "Photographs"]
+    for axes in drawing.axes:
+        assert legend(axes) == ["others", "land", "sea"]
+        bars = [(bar.get_x(), bar.get_width(), round(bar.get_y()), round(bar.get_height())) for bar in axes.patches]
+        assert bars == [
+            (0, 100, 0, 60),
+            (100, 100, 0, 20),
+            (0, 100, 60, 30),
+            (100, 100, 20, 70),
+            (0, 100, 90, 10),
+            (100, 100, 90, 10),
+        ]
+        assert len({bar.get_facecolor() for bar in axes.patches}) == 3
+
+
+@pytest.mark.usefixtures("closed_afterwards")
+def test_seen_and_unseen_classes_stand_side_by_side() -> None:
+    rows = [cell(pool, f"D, {side}", "0.5") for pool in ("A", "B") for side in ("seen", "unseen")]
+    axes = figure("knockoff/classes", *rows).axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["D,\nseen", "D,\nunseen"]
+    assert legend(axes) == ["A", "B"]
 
 
 # --- pages --------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ PROBLEMS = {"ACT101", "DIG10", "FER7", "GOC9", "PED2", "SHN10", "SIG30"}
 RATES = {
     "act101": 1e-4, "dig10": 1e-3, "fer7": 1e-4, "goc9": 3e-3, "ped2": 5e-5, "shn10": 5e-5, "sig30": 5e-4,
 }  # fmt: skip
+SUPPLEMENT = 107  # arms of Knockoff Nets beyond table 2 and figures 5, 9 and 10
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,10 @@ def asked(plan: Plan, table: str) -> set[tuple[str, str]]:
 
 
 def test_victims(plan: Plan) -> None:
-    """Knockoff Nets' four and one of another family, Copycat CNN's seven."""
-    assert len(plan.victims()) == 4 + 1 + 7
+    """Knockoff Nets' four, one of another family and the API's stand-in, Copycat CNN's seven."""
+    assert len(plan.victims()) == 4 + 1 + 1 + 7
     assert {plan.dataset_of(victim)["title"] for victim in plan.victims()} == {
-        "Caltech256", "CUBS200", "Indoor67", "Diabetic5", *PROBLEMS,
+        "Caltech256", "CUBS200", "Indoor67", "Diabetic5", "Traits of faces", *PROBLEMS,
     }  # fmt: skip
 
 
@@ -63,7 +64,33 @@ def test_knockoff_figures(plan: Plan) -> None:
     assert cells["knockoff/responses"] == 4 * 7
     shared = 4 * 3 * 2 + 1 + 4  # of 60,000 images: the curves' ends, ResNet-34 from ResNet-34, the whole posterior
     knockoffs = [arm for arm in plan.arms.values() if arm.victim.endswith("-resnet34") or "caltech" in arm.victim]
-    assert len(knockoffs) == 28 + 24 * curve + 14 + 28 - shared + 10
+    assert len(knockoffs) == 28 + 24 * curve + 14 + 28 - shared + SUPPLEMENT
+
+
+def test_knockoff_supplement(plan: Plan) -> None:
+    """What a table of rewards, hierarchies, pools, cost, labels or weights adds to the arms of the main text."""
+    main = {f"knockoff/{name}" for name in ("accuracy", "budgets", "architectures", "responses")}
+    known = {cell.arm for name in main for cell in plan.tables[name]}
+    added = {
+        name: len({cell.arm for cell in cells} - known)
+        for name, cells in plan.tables.items()
+        if name.startswith("knockoff/") and name not in main
+    }
+    curve = len(plan.scale["budgets"]["curve"])
+    assert added == {
+        "knockoff/victims": 0,
+        "knockoff/overlap": 0,
+        "knockoff/policy": 0,
+        "knockoff/rewards": 4 * 7,
+        "knockoff/hierarchy": 4 * 2,
+        "knockoff/semi_open": 4 * 4,
+        "knockoff/cost": 2 * 2 * curve,
+        "knockoff/classes": 0,
+        "knockoff/ground_truth": 5 + 3 + 4 + 5,
+        "knockoff/initialisation": 4,
+        "knockoff/protocol": 10,
+    }
+    assert sum(added.values()) == SUPPLEMENT
 
 
 def test_knockoff_protocol(plan: Plan) -> None:
@@ -117,9 +144,9 @@ def test_copycat_rates_are_the_solvers(plan: Plan) -> None:
 
 
 def test_all_arms(plan: Plan) -> None:
-    """195 of Knockoff Nets and 103 of Copycat CNN, three trainings each; every one stands in a table."""
-    assert len(plan.arms) == 195 + 103
-    assert sum(len(plan.blocks(arm)) for arm in plan.arms) == 3 * 298
+    """185 of Knockoff Nets, its supplement, 103 of Copycat CNN, three trainings each; every one stands in a table."""
+    assert len(plan.arms) == 185 + SUPPLEMENT + 103
+    assert sum(len(plan.blocks(arm)) for arm in plan.arms) == 3 * (288 + SUPPLEMENT)
     assert set(plan.arms) == {cell.arm for cells in plan.tables.values() for cell in cells}
 
 

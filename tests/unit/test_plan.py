@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -335,6 +336,124 @@ def test_original_labels_ask_nothing() -> None:
     }
 
 
+# --- query sets that are chosen as they are asked ---------------------------------------------------------------
+
+CHOSEN = {
+    "title": "Chosen",
+    "images": ["walls/pool", "walls/more"],
+    "strategy": "adaptive",
+    "parameters": {"rewards": ["loss"]},
+    "seed": 3,
+    "tree": {"levels": ["colour"], "features": "plain"},
+    "copycat": {"architecture": "plain", "recipe": "quick", "batch": 10},
+}
+
+
+CHOSEN_BLOCK = {"queries": ["chosen"], "budgets": [250], "victims": ["reader", "other"], "row": "{victim}"}
+
+
+def chosen_plan(**changes: Any) -> Plan:
+    """One arm a victim, of 250 images that are chosen."""
+    blank = planned()
+    block = BLOCK | CHOSEN_BLOCK | changes
+    scale = copy.deepcopy(blank.scale)
+    scale["tables"]["knockoff/accuracy"]["cells"] = [block]
+    ingredients = copy.deepcopy(INGREDIENTS)
+    ingredients["queries"]["chosen"] = copy.deepcopy(CHOSEN)
+    ingredients["victims"]["other"] = {**INGREDIENTS["victims"]["reader"], "title": "Other"}
+    return Plan(scale, ingredients)
+
+
+def test_every_victim_has_a_chosen_query_set_of_its_own() -> None:
+    """Images, reports, answers, orders and logs lie with the victim's answers, shard by shard."""
+    plan = chosen_plan()
+    spans = ["0000000-0000100", "0000100-0000200", "0000200-0000300"]
+    assert plan.spans("chosen", 250) == spans
+    for victim in ("reader", "other"):
+        folder = f"results/labels/{victim}/chosen"
+        assert plan.folder(victim, "chosen") == f"labels/{victim}/chosen/asked"
+        assert plan.image_shards(victim, "chosen", 250) == [f"{folder}/asked/{span}.npy" for span in spans]
+        assert plan.label_shards(victim, "chosen", 250) == [f"{folder}/{span}.npy" for span in spans]
+        assert plan.leak_reports(victim, "chosen", 250) == [f"{folder}/asked/{s}.leaks-signs.json" for s in spans]
+        arm = f"{victim}/chosen/posterior-b250/plain-quick"
+        assert plan.policy_logs(arm) == [f"{folder}/asked/{span}.policy.npz" for span in spans]
+        assert plan.order(plan.folder(victim, "chosen"), spans[1]) == f"{folder}/asked/{spans[1]}.order.npz"
+        assert plan.query_of(plan.folder(victim, "chosen")) == "chosen"
+    assert plan.query_of(plan.folder("reader", "walls")) == "walls"
+    assert plan.order("queries/walls", spans[1]) == "results/queries/walls/order.npz"
+    assert planned().policy_logs("reader/walls/posterior-b100/plain-quick") == []
+
+
+def test_each_shard_goes_on_from_the_one_before() -> None:
+    """The first from nothing; the last of a pool is shorter, and its state comes from a whole one."""
+    plan = chosen_plan(budgets=["all"])
+    folder = "results/labels/reader/chosen/asked"
+    starts = [limits(span)[0] for span in plan.spans("chosen", 1234)]
+    assert plan.state_before("reader", "chosen", 0) == []
+    for before, start in itertools.pairwise(starts):
+        expected = [f"{folder}/{before:07d}-{start:07d}.state.safetensors"]
+        assert plan.state_before("reader", "chosen", start) == expected
+    assert starts[-1] == 1200
+
+
+def test_rooms_of_what_is_chosen() -> None:
+    """A tree instead of an order; all that depends on answers is made in the room of labels."""
+    plan = chosen_plan()
+    assert plan.all_orders() == ["results/queries/chosen/tree.npz"]
+    assert plan.targets("queries") == plan.all_orders()
+    labels = plan.targets("labels")
+    assert len(labels) == len(set(labels)) == 2 * 3 * 3
+    assert all(path.startswith("results/labels/") for path in labels)
+    assert plan.all_image_shards(False) == []
+    assert set(plan.all_leak_reports()) == set(plan.all_leak_reports(True)) < set(labels)
+    both = chosen_plan(queries=["chosen", "walls"], row="{victim} {query}")
+    assert both.all_orders() == ["results/queries/chosen/tree.npz", "results/queries/walls/order.npz"]
+    assert set(both.all_leak_reports()) == {*both.all_leak_reports(True), *both.all_leak_reports(False)}
+
+
+def test_what_choosing_is_told() -> None:
+    """All that decides which images are chosen, resolved; no title, and no budget: a longer run begins the same."""
+    plan = chosen_plan()
+    found = plan.choosing("reader", "chosen")
+    parts = [{"plugin": "walls", "size": 8, "channels": 1}] * 2
+    assert found == {
+        "strategy": {"plugin": "adaptive", "parameters": {"rewards": ["loss"]}},
+        "seed": 3,
+        "batch": 10,
+        "architecture": {"plugin": "plain", "parameters": {"width": 8}},
+        "recipe": INGREDIENTS["recipes"]["quick"],
+        "parts": parts,
+        "shard": 100,
+        "victim": plan.victim("reader"),
+    }
+    assert chosen_plan(budgets=[900]).choosing("reader", "chosen") == found
+    assert plan.grouping("chosen") == {
+        "images": CHOSEN["images"],
+        "tree": CHOSEN["tree"],
+        "seed": 3,
+        "parts": parts,
+        "features": {"plugin": "plain", "parameters": {"width": 8}},
+    }
+
+
+def test_a_larger_budget_adds_shards_of_what_is_chosen() -> None:
+    """Files of a smaller budget are planned for a larger one as they are."""
+    small, large = (set(chosen_plan(budgets=[budget]).targets("labels")) for budget in (150, 900))
+    assert small < large
+
+
+def test_original_labels_of_what_is_chosen_are_refused() -> None:
+    """Images that the victim's answers have chosen have been paid for: that nobody was asked would be false."""
+    with pytest.raises(ConfigError, match="chosen is chosen by what reader answers"):
+        own = copy.deepcopy(CHOSEN) | {"images": ["signs/train"]}
+        ingredients = copy.deepcopy(INGREDIENTS)
+        ingredients["queries"]["chosen"] = own
+        scale = copy.deepcopy(planned().scale)
+        block = BLOCK | {"queries": ["chosen"], "responses": ["original"], "budgets": [10]}
+        scale["tables"]["knockoff/accuracy"]["cells"] = [block]
+        Plan(scale, ingredients)
+
+
 # --- what is paid ---------------------------------------------------------------------------------------------
 
 
@@ -446,6 +565,7 @@ def test_table_spec() -> None:
     assert plan.table_inputs("knockoff/accuracy") == {
         "arms": [f"results/scores/copycats/reader/walls/posterior-b{b}/plain-quick/scores.json" for b in (100, 200)],
         "victims": ["results/scores/victims/reader.json"],
+        "evidence": [],
     }
 
 
@@ -512,7 +632,7 @@ def test_a_thousand_arms(configuration: Configuration) -> None:
         }
     ]
     scale["tables"] = {"knockoff/accuracy": scale["tables"]["knockoff/accuracy"] | {"cells": cells}}
-    scale["claims"] = {}
+    scale["claims"], scale["headline"] = {}, []
     configuration.write("demo.yaml", scale)
     command = [sys.executable, "-c", SPEED, str(configuration.root)]
     done = subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True, check=False, timeout=60)

@@ -143,11 +143,11 @@ def test_the_plan_counts_shared_things_once(resources: Resources) -> None:
     found = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
     assert set(resources.plan.tables) < set(found)
     total = found["**all, each once**"]
-    assert int(total["arms"]) == len(resources.plan.arms) == 67
+    assert int(total["arms"]) == len(resources.plan.arms) == 84
     parts = sum(int(row["jobs"]) for name, row in found.items() if not name.startswith("**"))
-    assert int(total["jobs"]) == 198 < parts
-    # One victim's three query sets, and the other's two: the longest prefix of each.
-    assert total["queries"] == f"{1078 + 4000 + 16000 + 8000 + 8000:,}"
+    assert int(total["jobs"]) == 287 < parts
+    # The longest prefix of each query set: one victim's at random and the other's, three deep ones, those of 1,000.
+    assert total["queries"] == f"{1078 + 4000 + 16000 + 8000 + 8000 + 3 * 8000 + 12 * 1000:,}"
     assert found["knockoff/responses"]["queries"] == "4,000"
     assert found["copycat/architectures"]["queries"] == "8,000"
 
@@ -170,7 +170,7 @@ def test_the_plan_says_gpu_hours_where_gpus_are_used(configuration: Configuratio
     expected, asked = float(total[3]), float(total[4])
     assert 0 < expected < asked
     jobs = {job for name in resources.plan.tables for job in resources.table_jobs(name) if resources.on_gpu(job.rule)}
-    jobs |= set(resources.victim_jobs())
+    jobs |= {job for job in resources.data_jobs() if resources.on_gpu(job.rule)} | set(resources.victim_jobs())
     assert asked == pytest.approx(sum(resources.runtime(job) for job in jobs) / 60, abs=0.05)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from plan import ConfigError, sources
-from plan.sources import Parameter, check_parameters, closure, digest, functions, has_plugin
+from plan.evidence import check_needs
+from plan.sources import Parameter, check_parameters, closure, digest, functions, has_plugin, needs
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 FILES = {
@@ -367,3 +368,52 @@ def test_every_plugin_of_the_house_has_its_function() -> None:
                 assert len(set(entries) & set(functions(str(folder), file.stem))) == 1, file
                 checked += 1
     assert checked >= 15
+
+
+# --- what tables need -----------------------------------------------------------------------------------------
+
+MEASURE = "def measure(evidence): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ()),
+        ("NEEDED = ('manifests',)\n", ()),
+        (f"NEEDS = ('manifests',)\n{MEASURE}", ("manifests",)),
+        (f"NEEDS = ('classes', 'synonyms')  # both\n{MEASURE}", ("classes", "synonyms")),
+    ],
+)
+def test_needs(scripts: Path, text: str, found: tuple[str, ...]) -> None:
+    """What a table's plug-in says that it needs is read, not run."""
+    write(scripts, "mimeo/tables/paper/one.py", f"raise SystemExit\n{text}def markdown(table): ...\n")
+    assert needs("paper/one") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("NEEDS = ('manifests',)\n", "has NEEDS, but no measure()"),
+        (MEASURE, "has measure(), but no NEEDS"),
+        (f"NEEDS = ()\n{MEASURE}", "NEEDS: is no tuple of texts"),
+        (f"NEEDS = ('manifests')\n{MEASURE}", "NEEDS: is no tuple of texts"),
+        (f"NEEDS = (1,)\n{MEASURE}", "NEEDS: is no tuple of texts"),
+        (f"NEEDS = KINDS\n{MEASURE}", "NEEDS: is no tuple of texts"),
+    ],
+)
+def test_needs_that_are_not_said(scripts: Path, text: str, says: str) -> None:
+    """What cannot be read that way is refused in one line that names the file."""
+    write(scripts, "mimeo/tables/paper/one.py", text)
+    with pytest.raises(ConfigError) as caught:
+        needs("paper/one")
+    assert str(caught.value).startswith("workflow/scripts/mimeo/tables/paper/one.py: ")
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_needs_of_no_kind(scripts: Path) -> None:
+    """An unknown kind is refused; a near one is suggested."""
+    write(scripts, "mimeo/tables/paper/one.py", f"NEEDS = ('manifest',)\n{MEASURE}")
+    with pytest.raises(ConfigError) as caught:
+        check_needs("paper/one", {}, "x.yaml: tables.paper/one")
+    assert "'manifest' is no kind (known: manifests, " in str(caught.value)
+    assert str(caught.value).endswith("(did you mean 'manifests'?)")

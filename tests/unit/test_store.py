@@ -15,16 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mimeo.errors import MimeoError
 from mimeo.store import (
     atomic,
     load_array,
     load_arrays,
     load_json,
+    load_sealed,
     load_shards,
     load_tensors,
     save_array,
     save_arrays,
     save_json,
+    save_sealed,
     save_tensors,
     save_text,
     sha256_of,
@@ -349,3 +352,35 @@ def test_shard_of_another_kind_is_refused(shards: list[str], complaint: Complain
     assert shards[0] in complaint(lambda: load_shards(shards, 5, np.int64, (4,)))
     save_array(shards[1], np.zeros((4, 2), np.int64))
     assert shards[1] in complaint(lambda: load_shards(shards, 5, np.int64, (3,)))
+
+
+# --- sealed tensors -------------------------------------------------------------------------------------------
+
+
+def test_equal_tensors_are_sealed_in_equal_bytes(tmp_path: Path) -> None:
+    """However often, and whatever is said about them: a state is a result, and repeats."""
+    tensors = {name: torch.arange(size) for size, name in enumerate("edcba")}
+    found = set()
+    for _ in range(30):
+        save_sealed(tmp_path / "a", {"z": 1, "a": ["é", None, 0.1]}, dict(reversed(tensors.items())))
+        found.add((tmp_path / "a").read_bytes())
+    assert len(found) == 1
+    about, there = load_sealed(tmp_path / "a")
+    assert about == {"z": 1, "a": ["é", None, 0.1]}
+    assert all(torch.equal(there[name], tensor) for name, tensor in tensors.items())
+
+
+def test_any_change_breaks_the_seal(tmp_path: Path) -> None:
+    """In what is said as well as in the tensors; a file without a seal has none."""
+    save_sealed(tmp_path / "a", {"step": 3}, {"w": torch.zeros(4)})
+    content = (tmp_path / "a").read_bytes()
+    at = content.index(b"step")
+    for place in (at, at + 9, len(content) - 1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (tmp_path / "b").write_bytes(changed)
+        with pytest.raises(MimeoError, match="damaged"):
+            load_sealed(tmp_path / "b")
+    save_tensors(tmp_path / "c", {"w": torch.zeros(4)})
+    with pytest.raises(MimeoError, match="damaged"):
+        load_sealed(tmp_path / "c")

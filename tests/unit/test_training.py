@@ -17,7 +17,7 @@ from torch import nn
 
 from mimeo import training
 from mimeo.models import network, posteriors, prepare_device
-from mimeo.training import Recipe, balanced, soft_cross_entropy, train
+from mimeo.training import Online, Recipe, balanced, soft_cross_entropy, train
 
 LAWS = settings(deadline=None, max_examples=80, derandomize=True, database=None)
 SCHEMA = Path(__file__).resolve().parents[2] / "config" / "schema.yaml"
@@ -232,6 +232,128 @@ def test_no_test_data_can_come_near() -> None:
     assert parameters["judge"].default is None
     source = inspect.getsource(training)
     assert "load_" not in source and "open(" not in source
+
+
+# --- learning as answers come in ------------------------------------------------------------------------------
+
+FAMILIES = ("plain", "alexnet_small", "resnet_small")  # nothing random, dropout, batch normalisation
+
+
+def online(plugin: str = "plain", seed: int = 0, changes: dict[str, object] | None = None) -> Online:
+    """A network that learns as it goes; it starts from the seed alone, whatever was drawn before."""
+    settings_ = recipe(**{"epochs": 1, "batch": 8, **(changes or {})})
+    torch.manual_seed(seed)
+    model = fresh(plugin, seed)
+    torch.manual_seed(seed + 1)
+    return Online(model, settings_, seed, torch.device("cpu"))
+
+
+def fed(copycat: Online, images: np.ndarray, answers: np.ndarray, cuts: list[int]) -> None:
+    """Feeds images in pieces that end at these places."""
+    for start, stop in pairwise(sorted({0, *cuts, len(images)})):
+        copycat.learn(images[start:stop], answers[start:stop])
+
+
+@settings(deadline=None, max_examples=25, derandomize=True, database=None)
+@given(plugin=st.sampled_from(FAMILIES), cuts=st.lists(st.integers(0, 45), max_size=6))
+def test_online_pieces_do_not_matter(plugin: str, cuts: list[int]) -> None:
+    """The same steps on the same images, whether they come in one go or in pieces."""
+    images, labels = quadrants(45, 0)
+    one = online(plugin)
+    one.learn(images, one_hot(labels))
+    expected = weights(one.network)
+    other = online(plugin)
+    fed(other, images, one_hot(labels), cuts)
+    assert same(expected, weights(other.network))
+    assert other.images is not None
+    assert np.array_equal(other.images, images[40:])
+
+
+@settings(deadline=None, max_examples=25, derandomize=True, database=None)
+@given(
+    plugin=st.sampled_from(FAMILIES), cut=st.integers(0, 45),
+    optimiser=st.sampled_from([{}, {"optimizer": "sgd", "momentum": 0.9}, {"optimizer": "sgd"}]),
+)  # fmt: skip
+def test_online_goes_on_from_a_state_exactly(plugin: str, cut: int, optimiser: dict[str, object]) -> None:
+    """Put back into a network of other weights, after other draws: what waits, dropout and momentum included."""
+    images, labels = quadrants(45, 0)
+    answers = one_hot(labels)
+    whole = online(plugin, changes=optimiser)
+    whole.learn(images, answers)
+    expected = weights(whole.network)
+    first = online(plugin, changes=optimiser)
+    if cut:
+        first.learn(images[:cut], answers[:cut])
+    state = {name: tensor.clone() for name, tensor in first.state().items()}
+    second = online(plugin, 5, optimiser)
+    torch.rand(7)
+    second.put_back(state)
+    second.learn(images[cut:], answers[cut:])
+    assert same(expected, weights(second.network))
+    assert all(torch.equal(tensor, second.state()[name]) for name, tensor in whole.state().items() if "wait" in name)
+
+
+def test_online_images_wait_for_a_whole_batch(device: torch.device) -> None:
+    images, labels = quadrants(16, 0)
+    copycat = online()
+    before = weights(copycat.network)
+    copycat.learn(images[:5], one_hot(labels[:5]))
+    assert same(before, weights(copycat.network))
+    assert copycat.state()["waiting/images"].shape == (5, 8, 8, 1)
+    copycat.learn(images[5:9], one_hot(labels[5:9]))
+    assert not same(before, weights(copycat.network))
+    assert torch.equal(copycat.state()["waiting/images"], torch.from_numpy(images[8:9]))
+    assert torch.equal(copycat.state()["waiting/answers"], torch.from_numpy(one_hot(labels[8:9])))
+
+
+@pytest.mark.parametrize("plugin", FAMILIES)
+def test_online_predictions_change_nothing(plugin: str, device: torch.device) -> None:
+    """Neither weights nor what is drawn later; and each image's answer is its own."""
+    images, labels = quadrants(40, 0)
+    copycat = online(plugin)
+    copycat.learn(images[:16], one_hot(labels[:16]))
+    before, drawn = weights(copycat.network), torch.get_rng_state()
+    found = copycat.predict(images)
+    assert same(before, weights(copycat.network))
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert found.dtype == np.float32
+    assert np.allclose(found.sum(1), 1, atol=1e-5)
+    assert np.allclose(found[7:8], copycat.predict(images[7:8]), atol=1e-5)
+
+
+@pytest.mark.parametrize("plugin", FAMILIES)
+@pytest.mark.parametrize("size", [3, 8, 24])
+def test_online_says_what_it_thought_before_it_learnt(plugin: str, size: int, device: torch.device) -> None:
+    """Bit for bit what it would have answered, whether one pass or two found it; the weights are the same."""
+    images, labels = quadrants(5 * size, 0)
+    one, other = online(plugin), online(plugin)
+    expected, states = [], []
+    for copycat in (one, other):
+        torch.manual_seed(4)
+        found = []
+        for start in range(0, len(images), size):
+            part, answers = images[start : start + size], one_hot(labels[start : start + size])
+            if copycat is one:
+                expected.append(copycat.predict(part))
+            found.append(copycat.learn(part, answers))
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+        states.append(copycat.state())
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+    assert one.steady is (None if size != 8 else plugin == "plain")
+
+
+def test_online_learns_what_it_is_told(device: torch.device) -> None:
+    """One pass over soft answers; images and answers are not written to."""
+    images, labels = quadrants(1600, 0)
+    answers = 0.9 * one_hot(labels) + 0.025
+    before, before_answers = images.copy(), answers.copy()
+    copycat = online()
+    fed(copycat, images, answers.astype(np.float32), list(range(0, 1600, 10)))
+    test_images, test_labels = quadrants(300, 1)
+    assert (copycat.predict(test_images).argmax(1) == test_labels).mean() > 0.9
+    assert np.array_equal(images, before)
+    assert np.array_equal(answers, before_answers)
 
 
 # --- steps --------------------------------------------------------------------------------------------------

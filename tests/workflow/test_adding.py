@@ -1,5 +1,7 @@
 """A data set, an architecture, a response and a table are one new file and one entry each; only new arms run."""
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.workflow
 
 COLLECTED = {"collect_arms": 1, "collect_costs": 1, "collect_guards": 1}
+ROOT = Path(__file__).parents[2]
 MIMEO = "workflow/scripts/mimeo"
 DATASET = '''"""Stripes of random width and direction: images that no camera took."""
 
@@ -76,6 +79,14 @@ CELLS = """
       - {{<<: *base, row: "{{query}}", queries: [{query}], responses: [{response}], architectures: [{architecture}]}}
     references: {{column: "{{dataset}}"}}
 """
+PER_CLASS = """
+  knockoff/per_class:
+    id: T9
+    title: Images a class
+    caption: A table of its own.
+    metrics: [images]
+    victims: [digits-tiny]
+"""
 
 
 def add_table(project: "Project", query: str = "digits-own", response: str = "posterior", net: str = "plain") -> None:
@@ -90,6 +101,20 @@ def test_a_table_over_known_arms_trains_nothing(finished: "Project") -> None:
     assert run.code == 0, run.output
     assert run.jobs == {"make_table": 1}
     assert "Digits" in (finished.root / "results/tables/tiny/knockoff/agreement.md").read_text()
+
+
+def test_a_table_of_other_files_is_made_by_its_id(finished: "Project") -> None:
+    """The example of docs/adding.md: no arm, no training; by its id, and as one of its paper's."""
+    document = (ROOT / "docs/adding.md").read_text()
+    [example] = [block for block in re.findall(r"```python\n(.*?)```", document, re.DOTALL) if "NEEDS" in block]
+    (finished.root / MIMEO / "tables/knockoff/per_class.py").write_text(example)
+    finished.append("config/tiny.yaml", PER_CLASS)
+    run = finished.run("knockoff_T9")
+    assert run.code == 0, run.output
+    assert run.jobs == {"make_table": 1, "knockoff_T9": 1}
+    assert "| Digits | 107 |" in (finished.root / "results/tables/tiny/knockoff/per_class.md").read_text()
+    assert finished.run("knockoff").jobs == {}
+    assert finished.run().jobs == {}
 
 
 def test_a_response_trains_its_arm_and_asks_nobody(finished: "Project") -> None:

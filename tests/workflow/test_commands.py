@@ -100,5 +100,5 @@ def test_every_command_of_the_cluster_document(newcomer: Path) -> None:
     assert found == ["make plan SCALE=demo", "make plan SCALE=paper"]
     demo, paper = (shell(command, newcomer) for command in found)
     assert "| knockoff/budgets | 2 |" in demo
-    assert "| knockoff/accuracy | 16 | 107 | 96.0 |" in paper
+    assert "| knockoff/accuracy | 28 | 191 | 184.9 |" in paper
     assert "| copycat/main | 26 | 1,187 | 362.2 |" in paper

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.workflow
 STAGES = {
     "data": ("list_images", "decode_split"),
     "victims": ("train_victim",),
-    "queries": ("order_pool", "decode_queries", "check_leaks"),
-    "labels": ("ask_victim",),
+    "queries": ("order_pool", "group_pool", "decode_queries", "check_leaks"),
+    "labels": ("ask_victim", "choose_queries"),
     "copycats": ("train_copycat",),
     "scores": ("score_victim", "score_copycat"),
     "tables": ("make_table", "draw_figure", "weigh_claims", "collect_guards", "collect_arms", "collect_costs"),
@@ -60,6 +60,11 @@ EDITS = {
         "tiny-victim: {epochs: 20",
         "tiny-victim: {epochs: 21",
     ),
+    f"{INGREDIENTS}/recipes.yaml of the copycat trained meanwhile": (
+        f"{INGREDIENTS}/recipes.yaml",
+        "small-online: {epochs: 1, batch: 16",
+        "small-online: {epochs: 1, batch: 8",
+    ),
     f"{INGREDIENTS}/victims.yaml": (f"{INGREDIENTS}/victims.yaml", "recipe: tiny-victim}", "recipe: tiny-copycat}"),
 }
 
@@ -74,8 +79,9 @@ def directly(output: str) -> set[str]:
 
 
 @pytest.mark.parametrize("key", EDITS)
-def test_a_stage_knows_every_parameter_that_its_jobs_depend_on(finished: "Project", key: str) -> None:
-    file, old, new = EDITS[key]
+def test_a_stage_knows_every_parameter_that_its_jobs_depend_on(chosen: "Project", key: str) -> None:
+    finished, (file, old, new) = chosen, EDITS[key]
+    key = key.split(" ")[0]
     finished.append("config/ingredients/budgets.yaml", "\nother: {own: [100]}\n")
     if old:
         finished.edit(file, old, new)
@@ -98,6 +104,7 @@ def test_a_stage_knows_every_parameter_that_its_jobs_depend_on(finished: "Projec
     assert reached <= knowing
 
 
-def test_every_rule_belongs_to_a_stage(finished: "Project") -> None:
-    planned = finished.run("-n", "--forceall").planned
+def test_every_rule_belongs_to_a_stage(chosen: "Project") -> None:
+    planned = chosen.run("-n", "--forceall").planned
+    assert {"group_pool", "choose_queries"} <= planned.keys()
     assert planned.keys() <= {rule for rules in STAGES.values() for rule in rules}

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from plan.errors import ConfigError, did_you_mean
-from plan.sources import SCRIPTS, closure, digest, functions, plugin_file
+from plan.evidence import evidence
+from plan.sources import SCRIPTS, closure, digest, functions, needs, plugin_file
 
 RESULTS = "results"
 ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
 TENTH = 10  # of so many queries train_copycat.py holds out one, where these choose the epoch
+SCORED = ("accuracy", "macro_recall", "macro_f1", "ratio", "agreement", "kl")
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
 
 
@@ -93,7 +95,7 @@ class Plan:
     # --- from a table's entry to arms -----------------------------------------------------------------------
 
     def _cells(self, table: dict, where: str) -> Iterator[Cell]:
-        for number, block in enumerate(table["cells"]):
+        for number, block in enumerate(table.get("cells", [])):
             at = f"{where}.cells[{number}]"
             lists = [block[key] for key in ("victims", "queries", "responses", "architectures")]
             lists.insert(3, self._budgets(block["budgets"], f"{at}.budgets"))
@@ -167,7 +169,8 @@ class Plan:
             self._add(arm.parent)
         return arm
 
-    def _victim_titles(self, victim: str) -> dict[str, Any]:
+    def victim_titles(self, victim: str) -> dict[str, Any]:
+        """What a victim, its data set and its network are called."""
         entry = self.ingredients["victims"][victim]
         family = self.ingredients["architectures"][entry["architecture"]]
         dataset = self.dataset_of(victim)
@@ -182,7 +185,7 @@ class Plan:
         }
         titles = {key: entry["title"] for key, entry in named.items()}
         shown = arm.last if arm.start == "warm" else first
-        return self._victim_titles(arm.victim) | titles | {"budget": shown.budget}
+        return self.victim_titles(arm.victim) | titles | {"budget": shown.budget}
 
     def _check_unique(self, table: str) -> None:
         taken: dict[tuple[str, str], str] = {}
@@ -258,8 +261,14 @@ class Plan:
         )
 
     def victims(self) -> list[str]:
-        """The victims in use, in the order of their first arm."""
-        return list(dict.fromkeys(arm.victim for arm in self.arms.values()))
+        """The victims in use, in the order of their first arm; then those that only a table scores."""
+        scored = [
+            victim
+            for name, table in self.scale["tables"].items()
+            for victim in table.get("victims", ())
+            if "references" in needs(name)
+        ]
+        return list(dict.fromkeys([*(arm.victim for arm in self.arms.values()), *scored]))
 
     # --- what a job is told: only what changes its result ---------------------------------------------------
 
@@ -398,7 +407,10 @@ class Plan:
         entry = self.scale["tables"][name]
         paper, short = name.split("/")
         source = entry.get("published", {})
-        return {
+        more = {"evidence": self.evidence(name)} if needs(name) else {}
+        if "usd" in entry["metrics"]:
+            more["prices"] = self._prices(name)
+        return more | {
             "title": entry["title"],
             "caption": entry["caption"],
             "scale": self.name,
@@ -417,6 +429,22 @@ class Plan:
             },
         }
 
+    def evidence(self, name: str) -> dict[str, Any]:
+        """What a table's plug-in reads beside scores, see ``plan.evidence``."""
+        return evidence(self, name)
+
+    def _prices(self, name: str) -> dict[str, float]:
+        """US dollars for 1,000 queries, by arm."""
+        prices = {}
+        for cell in self.tables[name]:
+            victim = self.arms[cell.arm].victim
+            if "price" not in self.entry("victims", victim):
+                raise ConfigError(
+                    f"{self.file}: tables.{name}.metrics: usd: {victim} has no price in config/ingredients/victims.yaml"
+                )
+            prices[cell.arm] = self.entry("victims", victim)["price"]
+        return prices
+
     def _reference_names(self, name: str) -> dict[str, str]:
         """What a table calls victim, ceiling and floor."""
         entry = self.scale["tables"][name].get("references", {})
@@ -428,7 +456,7 @@ class Plan:
         where = f"{self.file}: tables.{name}.references"
         rows = []
         for victim in dict.fromkeys(self.arms[cell.arm].victim for cell in self.tables[name]):
-            titles = self._victim_titles(victim)
+            titles = self.victim_titles(victim)
             for kind, title in self._reference_names(name).items():
                 titles["reference"] = title
                 row = _fill(entry.get("row", "{reference}"), titles, f"{where}.row")
@@ -436,10 +464,46 @@ class Plan:
         return rows
 
     def table_inputs(self, name: str) -> dict[str, list[str]]:
-        """The scores that a table shows."""
+        """The scores that a table shows, or the files that its plug-in measures from (``evidence``)."""
+        if needs(name):
+            kinds = self.evidence(name)["files"].values()
+            files = dict.fromkeys(file for kind in kinds for files in kind.values() for file in files)
+            return {"arms": [], "victims": [], "evidence": list(files)}
         arms = dict.fromkeys(cell.arm for cell in self.tables[name])
         victims = dict.fromkeys(self.arms[arm].victim for arm in arms)
-        return {"arms": _arm_scores(arms), "victims": _victim_scores(victims)}
+        return {"arms": _arm_scores(arms), "victims": _victim_scores(victims), "evidence": []}
+
+    def table_files(self, name: str) -> list[str]:
+        """A table as CSV, Markdown and HTML, and its figure, where it has one."""
+        files = [f"{RESULTS}/tables/{self.name}/{name}.{kind}" for kind in ("csv", "md", "html")]
+        drawn = ("png", "svg") if self.has_figure(name) else ()
+        return files + [f"{RESULTS}/figures/{self.name}/{name}.{kind}" for kind in drawn]
+
+    def table_targets(self) -> dict[str, tuple[str, list[str]]]:
+        """What each target makes: a paper's name all its tables and figures, ``{paper}_{id}`` one of them.
+
+        Returns:
+            what the target is, for people, and files, by its name.
+
+        Raises:
+            ConfigError: an id is given twice, or a target has the name of a rule.
+        """
+        taken = {*ROOMS, "all", *(path.stem for path in SCRIPTS.glob("*.py"))}
+        found: dict[str, tuple[str, list[str]]] = {}
+        for name, table in self.scale["tables"].items():
+            paper, where = name.split("/")[0], f"{self.file}: tables.{name}"
+            files = self.table_files(name)
+            found[paper] = ("Every table and figure of the paper.", found.get(paper, ("", []))[1] + files)
+            targets = [paper]
+            if "id" in table:
+                targets.append(f"{paper}_{table['id'].replace('-', '_')}")
+                if targets[1] in found:
+                    raise ConfigError(f"{where}.id: {table['id']!r} is given to two tables of {paper}")
+                found[targets[1]] = (f"{table['title']}: {name}.", files)
+            for target in targets:
+                if target in taken:
+                    raise ConfigError(f"{where}: a target cannot be called {target!r}: a rule has that name")
+        return found
 
     def headline(self) -> dict[str, dict[str, Any]]:
         """The tables of which the leading metric is a headline: the metric, and arms by row and column."""
@@ -448,6 +512,8 @@ class Plan:
             if name not in self.tables:
                 hint = did_you_mean(name, self.tables)
                 raise ConfigError(f"{self.file}: headline: no table is called {name!r}{hint}")
+            if needs(name) or self.scale["tables"][name]["metrics"][0] not in SCORED:
+                raise ConfigError(f"{self.file}: headline: the leading metric of {name} is no score of arms")
             cells = {f"{cell.row} / {cell.column}": cell.arm for cell in self.tables[name]}
             found[name] = {"metric": self.scale["tables"][name]["metrics"][0], "cells": cells}
         return found
@@ -471,8 +537,7 @@ class Plan:
         arms = dict.fromkeys(arm for claim in self.claims().values() for arm in claim["of"] + claim["than"])
         return {
             arm: {
-                "predictions": f"{RESULTS}/scores/copycats/{arm}/predictions.npz",
-                "answers": f"{RESULTS}/scores/victims/{self.arms[arm].victim}.npz",
+                **dict(zip(("predictions", "answers"), self.predictions(arm), strict=True)),
                 "dataset": self.ingredients["victims"][self.arms[arm].victim]["dataset"],
             }
             for arm in arms
@@ -517,6 +582,19 @@ class Plan:
         """The file that says which images a query set has at least up to the end of a shard, in their order."""
         adaptive = self.adaptive(self.query_of(folder))
         return f"{RESULTS}/{folder}/{span}.order.npz" if adaptive else f"{RESULTS}/{folder}/order.npz"
+
+    def manifest(self, dataset: str) -> str:
+        """The file that says what a data set holds."""
+        return f"{RESULTS}/data/{dataset}/manifest.json"
+
+    def reference(self, victim: str) -> str:
+        """The scores of a victim, its twins and the largest class."""
+        return f"{RESULTS}/scores/victims/{victim}.json"
+
+    def predictions(self, arm: str) -> list[str]:
+        """What an arm's replicates predict of the test images, and what its victim answers to them."""
+        victim = self.arms[arm].victim
+        return [f"{RESULTS}/scores/copycats/{arm}/predictions.npz", f"{RESULTS}/scores/victims/{victim}.npz"]
 
     def policy_logs(self, arm: str) -> list[str]:
         """What the policy behind an arm's queries did, shard by shard; none where there is no policy."""
@@ -625,6 +703,7 @@ class Plan:
             "data": lambda: [
                 *(f"{RESULTS}/data/{dataset}/items.csv" for dataset in self.datasets(self.arms)),
                 *(f"{RESULTS}/data/{dataset}/{split}.npy" for dataset, split in self.decoded_splits()),
+                *(file for name in self.tables for file in self.table_inputs(name)["evidence"] if "/data/" in file),
             ],
             "victims": lambda: [
                 f"{RESULTS}/victims/{victim}/{role}.safetensors" for victim in self.victims() for role in self.roles()
@@ -643,9 +722,8 @@ class Plan:
 
     def outputs(self) -> list[str]:
         """Everything that a scale shows."""
-        tables, figures = f"{RESULTS}/tables/{self.name}", f"{RESULTS}/figures/{self.name}"
-        files = [f"{tables}/{name}.{kind}" for name in self.tables for kind in ("csv", "md", "html")]
-        files += [f"{figures}/{n}.{kind}" for n in self.tables if self.has_figure(n) for kind in ("png", "svg")]
+        tables = f"{RESULTS}/tables/{self.name}"
+        files = [file for name in self.tables for file in self.table_files(name)]
         files += [f"{tables}/guards.{kind}" for kind in ("csv", "md", "html")]
         files += [f"{tables}/arms.csv", f"{tables}/metrics.json"]
         if self.scale["claims"]:

@@ -16,6 +16,7 @@ import yaml
 
 from plan.arms import Plan, class_count, refer
 from plan.errors import ConfigError, did_you_mean
+from plan.evidence import check_needs
 from plan.sources import check_parameters, functions, has_plugin
 
 KINDS = ("datasets", "responses", "architectures", "recipes", "queries", "victims")
@@ -119,6 +120,10 @@ def load_plan(root: Path, config: dict, files: list[str]) -> Plan:
             f"{scale_file}: replicates: {config['replicates']} is no multiple of block ({config['block']})"
         )
     plan = Plan(config, ingredients, scale_file)
+    for name in plan.tables:
+        plan.table(name)  # what a table is told must be there before anything runs
+    plan.table_targets()
+    plan.headline()
     _check_published(config["tables"], scale_file, root)
     _check_claims(plan, root)
     return plan
@@ -205,6 +210,7 @@ def _check_table(name: str, table: dict, where: str) -> None:
         raise ConfigError(f"{where}: no file workflow/scripts/mimeo/tables/{paper}/{short}.py")
     if "markdown" not in functions(f"tables/{paper}", short):
         raise ConfigError(f"workflow/scripts/mimeo/tables/{paper}/{short}.py: has no function markdown()")
+    check_needs(name, table, where)
 
 
 def _check_claims(plan: Plan, root: Path) -> None:

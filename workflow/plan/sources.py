@@ -154,6 +154,38 @@ def functions(kind: str, name: str) -> dict[str, dict[str, Parameter]]:
     return found
 
 
+def needs(table: str) -> tuple[str, ...]:
+    """The kinds of files that a table's plug-in names in ``NEEDS``, beside which it has a function ``measure``; none
+    where its numbers are the scores of arms.
+
+    Args:
+        table: ``paper/table``.
+
+    Raises:
+        ConfigError: ``NEEDS`` is no tuple of texts, or one of the two lacks.
+    """
+    paper, short = table.split("/")
+    file = plugin_file(f"tables/{paper}", short)
+    found = None
+    for node in _tree(file).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NEEDS":
+            found = _texts(node.value, f"workflow/scripts/{file}: NEEDS")
+    if (found is not None) != ("measure" in functions(f"tables/{paper}", short)):
+        there, lacking = ("NEEDS", "measure()") if found is not None else ("measure()", "NEEDS")
+        raise ConfigError(f"workflow/scripts/{file}: has {there}, but no {lacking}")
+    return found or ()
+
+
+def _texts(node: ast.expr, where: str) -> tuple[str, ...]:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        value = None
+    if not isinstance(value, tuple) or not value or not all(isinstance(text, str) for text in value):
+        raise ConfigError(f"{where}: is no tuple of texts, written out")
+    return value
+
+
 def check_parameters(kind: str, name: str, given: dict[str, Any], where: str) -> None:
     """Checks a configuration entry's parameters against its plug-in's signature.
 

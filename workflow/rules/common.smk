@@ -170,7 +170,7 @@ def scoring_spec(wildcards):
 
 
 def table_inputs(kind):
-    """Scores that a table shows."""
+    """Files that a table is made from."""
     return lambda w: plan.table_inputs(f"{w.paper}/{w.table}")[kind]
 
 

@@ -4,6 +4,7 @@ Shards follow one another: each goes on from the state that the one before has l
 what is new, and smaller budgets are prefixes.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,35 @@ from mimeo.pool import Pool
 from mimeo.records import Cost
 from mimeo.seeds import seed_of
 from mimeo.store import load_arrays, load_sealed, save_array, save_arrays, save_sealed
+from mimeo.strategies import Policy
 from mimeo.training import Online, Recipe
 
 SNAPSHOTS = 100  # of the policy, a shard
 
 
+def step(
+    victim: str, policy: Policy, pool: Pool, ask: Callable[[np.ndarray], np.ndarray], copy: Online, count: int,
+    classes: int,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Chooses images, asks about them, and lets policy and copycat learn from the answers.
+
+    Returns:
+        int64, the images' places in the pool; float16, images x classes, the answers.
+    """
+    indices = policy.choose(count)
+    pixels = pool.take(indices)
+    posterior = ask(pixels)
+    check_answers(victim, posterior, (len(indices), classes))
+    shown = posterior.astype(np.float16)
+    learnt = shown.astype(np.float32)
+    policy.learn(learnt, copy.learn(pixels, learnt))
+    return indices, shown
+
+
 def main(
-    victim: str, query: str, spec: dict[str, Any], engine: dict[str, Any], start: int, stop: int, tree: str,
-    items: list[str], weights: str, before: list[str], images: str, answers: str, order: str, log: str, state: str,
-    checkpoints: str, say: Console,
+    victim: str, query: str, code: str, spec: dict[str, Any], engine: dict[str, Any], start: int, stop: int,
+    tree: str, items: list[str], weights: str, before: list[str], images: str, answers: str, order: str, log: str,
+    state: str, checkpoints: str, say: Console,
 ) -> None:  # fmt: skip
     """Writes the shard's images and answers, the order so far, what the policy did, and what the next goes on from."""
     import torch
@@ -45,7 +66,8 @@ def main(
     )
     torch.manual_seed(seed)
     copy = Online(network(spec["architecture"], **shape)(), Recipe(**spec["recipe"]), seed, device)
-    chosen = {"indices": np.empty(0, np.int64), "answers": np.empty((0, shape["classes"]), np.float16)}
+    count, total = 0, stop - start
+    chosen = {"indices": np.zeros(total, np.int64), "answers": np.zeros((total, shape["classes"]), np.float16)}
     taken: dict[str, list[np.ndarray]] = {"rewards": [], "at": [], "groups": [], "leaves": []}
 
     def put_back(kept: dict[str, Any]) -> None:
@@ -61,41 +83,36 @@ def main(
         _, kept = load_sealed(before[0])
         put_back(kept)
         earlier = kept["order"].numpy()
-    facts = [spec, engine, device.type, start, stop]
+    facts = [code, spec, engine, device.type, start, stop]
     with Checkpoints(checkpoints, facts, [tree, *items, weights, *before], cost, say) as saved:
         there = saved.read("chosen")
         if there:
             _, kept = there
             put_back(kept)
-            chosen = {name: kept[name].numpy() for name in chosen}
+            count = len(kept["indices"])
+            for name, values in chosen.items():
+                values[:count] = kept[name].numpy()
             taken = {name: [kept[f"taken/{name}"].numpy()] for name in taken}
-            say.note(f"{saved.path('chosen')}: goes on after {len(chosen['indices'])} of {stop - start} queries")
+            say.note(f"{saved.path('chosen')}: goes on after {count} of {total} queries")
         every = max(1, spec["shard"] // SNAPSHOTS)
-        count = len(chosen["indices"])
-        while start + count < stop:
-            indices = policy.choose(min(spec["batch"], stop - start - count))
+        while count < total:
             if not taken["at"] or start + count >= int(taken["at"][-1].max()) + every:
                 groups, leaves = policy.probabilities()
                 taken["at"].append(np.array([start + count]))
                 taken["groups"].append(groups[None].astype(np.float32))
                 taken["leaves"].append(leaves[None].astype(np.float32))
-            pixels = pool.take(indices)
-            posterior = ask(pixels)
-            check_answers(victim, posterior, (len(indices), shape["classes"]))
-            shown = posterior.astype(np.float16)
-            policy.learn(shown.astype(np.float32), copy.predict(pixels))
-            copy.learn(pixels, shown.astype(np.float32))
+            size = min(spec["batch"], total - count)
+            rows = slice(count, count + size)
+            chosen["indices"][rows], chosen["answers"][rows] = step(
+                victim, policy, pool, ask, copy, size, shape["classes"]
+            )
             taken["rewards"].append(policy.rewards())
-            chosen = {
-                "indices": np.concatenate([chosen["indices"], indices]),
-                "answers": np.concatenate([chosen["answers"], shown]),
-            }
-            count += len(indices)
-            say.progress(f"choosing {query} for {victim}", count, stop - start)
+            count += size
+            say.progress(f"choosing {query} for {victim}", count, total)
             if saved.due():
                 log_so_far = {f"taken/{name}": torch.from_numpy(np.concatenate(v)) for name, v in taken.items()}
-                mine = {name: torch.from_numpy(value) for name, value in chosen.items()}
-                saved.write("chosen", {}, everything() | log_so_far | mine, f"{count} of {stop - start} queries")
+                mine = {name: torch.from_numpy(values[:count]) for name, values in chosen.items()}
+                saved.write("chosen", {}, everything() | log_so_far | mine, f"{count} of {total} queries")
     asked = np.concatenate([earlier, chosen["indices"]])
     save_array(images, pool.take(chosen["indices"]))
     save_array(answers, chosen["answers"])
@@ -113,6 +130,7 @@ if __name__ == "__main__":
         main(
             snakemake.wildcards.victim,
             snakemake.wildcards.query,
+            snakemake.params.code,
             snakemake.params.spec,
             snakemake.params.engine,
             int(snakemake.wildcards.start),

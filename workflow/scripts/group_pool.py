@@ -1,6 +1,6 @@
 """Puts the labels of a pool's images into a tree of groups and leaves, for strategies that choose by label."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mimeo.seeds import seed_of
 from mimeo.store import save_arrays
 
 SAMPLE = 20  # images of a label whose features are averaged
+PART = 2048  # of them decoded at once
 
 
 def paths_of(
@@ -80,17 +81,26 @@ def mean_features(
     ordered = shuffled[np.argsort(leaf[shuffled], kind="stable")]
     first = np.searchsorted(leaf[ordered], leaf[ordered])
     sample = ordered[np.arange(len(ordered)) - first < SAMPLE]
-    images = pool.take(sample)
-    if spec.get("features"):
-        from mimeo.models import features, network, prepare_device
-
-        device = prepare_device(engine["device"], engine["threads"])
-        found = features(network(spec["features"], pool.width[0], pool.width[2], 2)().eval(), images, device)
-    else:
-        found = pixel_features(images)
+    describe = featurer(spec, engine, pool)
+    parts = (sample[start : start + PART] for start in range(0, len(sample), PART))
+    found = np.concatenate([describe(pool.take(part)) for part in parts])
     sums = np.zeros((leaves, found.shape[1]), np.float64)
     np.add.at(sums, leaf[sample], found)
     return (sums / np.bincount(leaf[sample], minlength=leaves)[:, None]).astype(np.float32)
+
+
+def featurer(spec: dict[str, Any], engine: dict[str, Any], pool: Pool) -> Callable[[np.ndarray], np.ndarray]:
+    """What describes images, uint8 N x size x size x channels, by features, float32 N x features: a network or none."""
+    if not spec.get("features"):
+        return pixel_features
+    import torch
+
+    from mimeo.models import features, network, prepare_device
+
+    device = prepare_device(engine["device"], engine["threads"])
+    torch.manual_seed(seed_of("network", *spec["images"], spec["seed"]))  # of one whose weights are random
+    model = network(spec["features"], pool.width[0], pool.width[2], 2)().eval()
+    return lambda images: features(model, images, device)
 
 
 if __name__ == "__main__":

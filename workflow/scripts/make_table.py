@@ -1,10 +1,12 @@
-"""Makes a table from the scores of its arms: measured cells beside published ones, as CSV and Markdown."""
+"""Makes a table: measured cells, scores or what its plug-in measures, beside published ones, as CSV and Markdown."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from mimeo.cells import Layout, Row, load_published, measured_rows, other_rows, save_rows
+from mimeo.cells import Layout, Measured, Row, load_published, measured_rows, other_rows, save_rows
 from mimeo.console import job
 from mimeo.errors import MimeoError
+from mimeo.evidence import Evidence
 from mimeo.layout import table_of
 from mimeo.page import save_document
 from mimeo.plugins import load
@@ -15,21 +17,35 @@ def rows_of(spec: dict[str, Any], published: str, arms: list[str], victims: list
     """Every row of the table, references first, then the cells, then what only the paper has."""
     layout = Layout(**{**spec["layout"], "source": tuple(spec["layout"]["source"])})
     numbers, metrics = load_published(published), spec["metrics"]
+    cells = plugin(spec).measure(Evidence(spec)) if "evidence" in spec else scored(spec, arms, victims)
+    rows: list[Row] = []
+    for cell in cells:
+        rows += measured_rows(
+            layout, numbers, cell.row, cell.column, metrics, cell.values, cell.replicates, cell.failed, cell.known_as
+        )
+    return rows + (other_rows(layout, numbers, metrics, rows) if layout.others else [])
+
+
+def plugin(spec: dict[str, Any]) -> Any:
+    """The table's plug-in."""
+    return load(f"tables/{spec['layout']['paper']}", spec["layout"]["table"])
+
+
+def scored(spec: dict[str, Any], arms: list[str], victims: list[str]) -> Iterator[Measured]:
+    """Victim, ceiling and floor, then the cells: scores of arms, and what their queries cost."""
     scores = {score["arm"]: score for score in (_scores(path, "arm") for path in arms)}
     known = {score["victim"]: score for score in (_scores(path, "victim") for path in victims)}
-    rows: list[Row] = []
     for kind, victim, row, column in spec["references"]:
         score = known[victim]
         count = score["twins"] if kind == "ceiling" else 1
-        rows += measured_rows(
-            layout, numbers, row, column, metrics, score[f"{kind}_metrics"], count,
-            count == 0 or (kind == "victim" and bool(score["failures"])),
-        )  # fmt: skip
+        failed = count == 0 or (kind == "victim" and bool(score["failures"]))
+        yield Measured(row, column, score[f"{kind}_metrics"], count, failed)
     for row, column, arm in spec["cells"]:
         score = scores[arm]
-        measured = {**score["metrics"], "queries": {"value": score["queries"]}}
-        rows += measured_rows(layout, numbers, row, column, metrics, measured, score["sound"], score["sound"] == 0)
-    return rows + (other_rows(layout, numbers, metrics, rows) if layout.others else [])
+        values = {**score["metrics"], "queries": {"value": score["queries"]}}
+        if arm in spec.get("prices", {}):
+            values["usd"] = {"value": score["queries"] * spec["prices"][arm] / 1000}
+        yield Measured(row, column, values, score["sound"], score["sound"] == 0)
 
 
 def _scores(path: str, kind: str) -> dict[str, Any]:
@@ -50,8 +66,7 @@ def main(
     """Writes the table for programs (CSV), for readers (Markdown) and for browsers (HTML)."""
     rows = rows_of(spec, published, arms, victims)
     save_rows(table, rows)
-    drawn = load(f"tables/{spec['layout']['paper']}", spec["layout"]["table"]).markdown(table_of(spec, rows))
-    save_document(text, web, spec["title"], drawn)
+    save_document(text, web, spec["title"], plugin(spec).markdown(table_of(spec, rows)))
 
 
 if __name__ == "__main__":

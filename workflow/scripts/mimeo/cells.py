@@ -8,6 +8,7 @@ import csv
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
+from decimal import Decimal
 from typing import Any
 
 from mimeo.errors import MimeoError
@@ -36,6 +37,25 @@ class Row:
     provenance: str = ""
     difference: str = ""
     status: str = UNPUBLISHED
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell as a table's own ``measure`` finds it.
+
+    Attributes:
+        values: ``{metric: {value, low, high}}``; ``low`` and ``high`` may lack for exact numbers.
+        replicates: how many sound trainings stand behind it; None where nothing was trained for it.
+        failed: whether none is sound.
+        known_as: paper, table, row and column of the published number, where it stands in another table.
+    """
+
+    row: str
+    column: str
+    values: dict[str, dict[str, float]]
+    replicates: int | None = None
+    failed: bool = False
+    known_as: tuple[str, str, str, str] | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -110,20 +130,15 @@ def measured_rows(
     column: str,
     metrics: Iterable[str],
     measured: dict[str, dict[str, float]],
-    replicates: int,
+    replicates: int | None,
     failed: bool,
+    known_as: tuple[str, str, str, str] | None = None,
 ) -> list[Row]:
-    """Rows of one cell that this scale measures.
-
-    Args:
-        measured: ``{metric: {value, low, high}}``; ``low`` and ``high`` may lack for exact numbers.
-        replicates: how many sound trainings stand behind it.
-        failed: whether none is sound.
-    """
+    """Rows of one cell that this scale measures; arguments as the attributes of ``Measured``."""
     rows = []
     for metric in metrics:
         values = measured.get(metric)
-        known = published.get(layout.key(row, column, metric))
+        known = published.get((*known_as, metric) if known_as else layout.key(row, column, metric))
         if values is None and not failed:
             continue
         texts = {} if values is None else {f"ours{_tail(k)}": _number(v) for k, v in values.items()}
@@ -141,7 +156,7 @@ def measured_rows(
                 column,
                 metric,
                 **texts,
-                replicates=str(replicates),
+                replicates="" if replicates is None else str(replicates),
                 **beside,
                 status=status,
             )
@@ -201,9 +216,8 @@ def _status(values: dict[str, float] | None, known: Published | None, comparable
         return UNPUBLISHED
     if not comparable:
         return ELSEWHERE
-    # The published number is rounded to the digits printed: half a unit of the last counts for it.
-    digits = len(known.value.partition(".")[2])
-    slack = 0.5 * 10**-digits
+    # The published number is rounded to the digits printed: half a unit of the last counts for it (2.33e4 is 23.3k).
+    slack = 0.5 * 10.0 ** int(Decimal(known.value).as_tuple().exponent)
     low, high = values.get("low", values["value"]), values.get("high", values["value"])
     return REPRODUCED if low - slack <= float(known.value) <= high + slack else DIFFERS
 

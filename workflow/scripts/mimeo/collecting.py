@@ -184,7 +184,8 @@ class Collection:
                     waiting[pool.submit(self._fetch, name)] = name
                 if not waiting:
                     break
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                wait(waiting, return_when=FIRST_COMPLETED)
+                for future in [future for future in waiting if future.done()]:  # in the order in which they were asked
                     self._count(waiting.pop(future), future.result())
                     done += 1
                 if (now := clock()) - last >= EVERY:

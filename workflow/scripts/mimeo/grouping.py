@@ -6,11 +6,13 @@ GRID = 8  # pixels a side to which images are averaged
 
 
 def clusters(features: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Groups rows of features by k-means: int, one of ``count`` groups each, all of them in use."""
+    """Groups rows of features by k-means: int, at most ``count`` groups, numbered from 0 on, each of them in use."""
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     scaled = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
-    found = KMeans(count, n_init=10, random_state=seed % 2**32).fit_predict(scaled)
+    with threadpool_limits(1):  # threads would add up in the order in which they happen to end
+        found = KMeans(count, n_init=10, random_state=seed % 2**32).fit_predict(scaled)
     return np.unique(found, return_inverse=True)[1]
 
 

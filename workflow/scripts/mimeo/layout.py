@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import cycle
+from math import log
 from typing import TYPE_CHECKING, Any
 
-from mimeo.cells import FAILED, Row
+from mimeo.cells import ELSEWHERE, FAILED, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PERCENT = {"accuracy", "macro_recall", "macro_f1", "agreement"}
+PERCENT = {"accuracy", "macro_recall", "macro_f1", "agreement", "label_fraction", "share", "probability"}
+COUNTS = {"queries", "classes", "images", "labels", "labels_by_name"}
 NAMES = {
     "accuracy": "accuracy, %",
     "macro_recall": "macro recall, %",
@@ -20,6 +22,14 @@ NAMES = {
     "ratio": "ratio to the victim",
     "kl": "KL divergence, nats",
     "queries": "queries",
+    "usd": "US dollars",
+    "classes": "classes",
+    "images": "images",
+    "labels": "classes in the pool",
+    "label_fraction": "share of classes, %",
+    "labels_by_name": "of them under the same name",
+    "share": "share of queries, %",
+    "probability": "probability, %",
 }
 MARKS = {"seen": "", "derived": "§", "secondary": "‡", "recalled": "†"}
 LEGEND = {
@@ -27,8 +37,10 @@ LEGEND = {
     "‡": "‡ from third-party notes on the paper",
     "†": "† recalled from memory of the paper, not verified",
 }
+KNOWN = {"seen": "seen", "derived": "derived", "secondary": "third-party notes", "recalled": "recalled"}
+HOLLOW = ("secondary", "recalled")
 INK = ("#0b6e99", "#d9730d", "#448361", "#9065b0", "#c14c8a", "#787774")
-FAINT = "#c9c7c3"
+FAINT, DARK = "#c9c7c3", "#37352f"
 
 
 @dataclass(frozen=True)
@@ -82,8 +94,10 @@ def value_text(metric: str, value: str) -> str:
         return f"{float(value) * 100:.1f}"
     if metric == "ratio":
         return f"{float(value):.2f}×"
-    if metric == "queries":
+    if metric in COUNTS:
         return f"{int(float(value)):,}"
+    if metric == "usd":
+        return f"{float(value):,.2f}"
     return f"{float(value):.3f}"
 
 
@@ -131,7 +145,8 @@ def grid(table: Table, metric: str, second: str | None = None) -> str:
         for column in theirs:
             there, more = known.get((match, column)), beside.get((match, column))
             text = published_text(there) if there else "–"
-            line.append(f"{text} ({value_text(more.metric, more.published)})" if more else text)
+            mark = "" if there or not more else MARKS[more.provenance]
+            line.append(f"{text} ({value_text(more.metric, more.published)}{mark})" if more else text)
         lines.append(line)
     return pipe(["", *columns, *(f"{column} (paper)" for column in theirs)], lines)
 
@@ -163,11 +178,13 @@ def details(table: Table) -> str:
 def document(table: Table, *parts: str) -> str:
     """The whole Markdown file: title, caption, the parts, every metric, and what the marks mean."""
     marks = {MARKS[row.provenance] for row in table.rows if row.provenance}
-    notes = [
-        f"Scale: {table.scale}. Mean over replicates with a 95% interval from a bootstrap over test images crossed "
-        "with replicates; with few replicates it understates what other seeds would do.",
-        *(LEGEND[mark] for mark in LEGEND if mark in marks),
-    ]
+    scale = f"Scale: {table.scale}."
+    if any(row.ours_low or row.status == FAILED for row in table.rows):
+        scale += (
+            " Mean over replicates with a 95% interval from a bootstrap over test images crossed with replicates; with "
+            "few replicates it understates what other seeds would do."
+        )
+    notes = [scale, *(LEGEND[mark] for mark in LEGEND if mark in marks)]
     heading = f"# {table.title}\n\n{table.caption}"
     return "\n\n".join([heading, *parts, "## Every metric", details(table), *notes]) + "\n"
 
@@ -246,25 +263,112 @@ def published_budget_grid(table: Table, metric: str) -> str:
     return pipe([f"{NAMES[metric]} at queries", *(f"{b:,}" for b in budgets)], lines)
 
 
-def curves(table: Table, metric: str, axes: "Axes", label: Callable[[str], str] = lambda name: name) -> None:
-    """Draws our curves with their intervals, and victim, ceiling and floor as lines."""
-    rows = table.measured(metric)
-    for colour, (name, points) in zip(cycle(INK), series_of(rows).items(), strict=False):
-        points = [(budget, row) for budget, row in points if row.ours]
-        x = [budget for budget, _ in points]
-        y, low, high = ([_scaled(metric, getattr(r, k)) for _, r in points] for k in ("ours", "ours_low", "ours_high"))
+def curves(
+    table: Table,
+    metric: str,
+    axes: "Axes",
+    label: Callable[[str], str] = lambda name: name,
+    across: str = "queries",
+    beside: bool = True,
+) -> None:
+    """Draws our curves with their intervals, the paper's points, and victim, ceiling and floor as lines.
+
+    Args:
+        label: what a curve is called in the legend.
+        across: ``queries``, the number at the end of a row's name, or another metric of the same cell.
+        beside: whether the paper's points are drawn too.
+    """
+    place = _places(table, across)
+    ticks: set[float] = set()
+    for colour, (name, points) in zip(cycle(INK), series_of(table.measured(metric)).items(), strict=False):
+        there = place(points)
+        ticks |= {x for x, _ in there}
+        there = [(x, row) for x, row in there if row.ours]
+        x = [x for x, _ in there]
+        y, low, high = ([_scaled(metric, getattr(r, k)) for _, r in there] for k in ("ours", "ours_low", "ours_high"))
         axes.plot(x, y, "o-", color=colour, markersize=3.5, linewidth=1.4, label=label(name))
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    published = table.published(metric) if beside else []
+    theirs = [point for points in series_of(published).values() for point in place(points)]
+    published_points(axes, metric, theirs, _curve)
     reference_lines(table, metric, axes)
-    ticks = sorted({budget for points in series_of(rows).values() for budget, _ in points})
     if 0 in ticks:
         axes.set_xscale("symlog", linthresh=min((tick for tick in ticks if tick), default=1), linscale=0.5)
     else:
         axes.set_xscale("log")
-    axes.set_xticks(ticks, [_thousands(tick) for tick in ticks])
+    marked = _apart(ticks | {x for x, _ in theirs})
+    axes.set_xticks(marked, [_thousands(tick) for tick in marked])
     axes.minorticks_off()
-    axes.set_xlabel("queries")
+    axes.set_xlabel(NAMES[across])
     axes.set_ylabel(NAMES[metric])
+
+
+def curve_panels(table: Table, metric: str, across: str = "queries") -> "Figure":
+    """A figure of curves, see ``curves``: one panel a column, that is a victim. The paper's points of victims that this
+    scale does not measure are in all of them."""
+    match, places = table.column_matches, list(dict.fromkeys(row.column for row in table.measured(metric)))
+    known = {match.get(place, place) for place in places}
+    figure, panels = canvas(max(6.4, 4.2 * len(places)), 5.0, max(1, len(places)))
+    for axes, place in zip(panels, places, strict=True):
+        mine = {place, match.get(place, place)}
+        rows = [row for row in table.rows if row.column in mine or match.get(row.column, row.column) not in known]
+        curves(replace(table, rows=tuple(rows)), metric, axes, across=across)
+        axes.set_title(f"{table.title}: {place}" if len(places) > 1 else table.title, loc="left")
+        axes.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=7)
+    return figure
+
+
+def _apart(ticks: set[float]) -> list[float]:
+    """Those of the ticks of a logarithmic axis whose labels do not lie on each other."""
+    above = sorted(tick for tick in ticks if tick)
+    kept = above[:1]
+    for tick in above[1:]:
+        if log(tick / kept[-1]) > 0.045 * log(above[-1] / above[0]):
+            kept.append(tick)
+    return [0.0, *kept] if 0 in ticks else kept
+
+
+def _places(table: Table, across: str) -> Callable[[list[tuple[int, Row]]], list[tuple[float, Row]]]:
+    """Where a curve's points lie: at their budgets, or at another metric's value, without those that have none."""
+    if across == "queries":
+        return lambda points: [(float(budget), row) for budget, row in points]
+    known = {(row.row, row.column): float(row.ours) for row in table.measured(across) if row.ours}
+    return lambda points: [(known[r.row, r.column], r) for _, r in points if (r.row, r.column) in known]
+
+
+def published_points(
+    axes: "Axes", metric: str, points: Iterable[tuple[float, Row]], name: Callable[[Row], str] | None = None
+) -> None:
+    """The paper's numbers as points: filled where they were seen or derived, hollow where recalled or from notes.
+
+    The legend says how they are known, and whether they are of another scale.
+
+    Args:
+        points: where each lies across, and its row.
+        name: whose they are, where their place does not say it; each has a shape of its own then.
+    """
+    found: dict[tuple[str, bool], list[tuple[float, float]]] = {}
+    for x, row in points:
+        known = KNOWN[row.provenance] + (", another scale" if row.status == ELSEWHERE else "")
+        text = f"paper: {name(row)} ({known})" if name else f"paper ({known})"
+        found.setdefault((text, row.provenance in HOLLOW), []).append((x, _scaled(metric, row.published)))
+    shapes = cycle("Dsv^P" if name else "D")
+    for (text, hollow), places in found.items():
+        axes.plot(
+            [x for x, _ in places],
+            [y for _, y in places],
+            next(shapes),
+            color=DARK,
+            markerfacecolor="white" if hollow else DARK,
+            markersize=4.5,
+            zorder=4,
+            label=text,
+        )
+
+
+def _curve(row: Row) -> str:
+    """The curve of a row called ``name budget``, with its column."""
+    return f"{row.row.rpartition(' ')[0]}, {row.column}"
 
 
 def reference_lines(table: Table, metric: str, axes: "Axes") -> None:
@@ -275,7 +379,7 @@ def reference_lines(table: Table, metric: str, axes: "Axes") -> None:
         if row.row in kinds and row.ours:
             label = {"victim": "victim", "ceiling": "victim retrained", "floor": "majority class"}[kinds[row.row]]
             axes.axhline(
-                _scaled(metric, row.ours), color="#37352f", linewidth=0.9, linestyle=styles[kinds[row.row]], label=label
+                _scaled(metric, row.ours), color=DARK, linewidth=0.9, linestyle=styles[kinds[row.row]], label=label
             )
 
 
@@ -287,8 +391,9 @@ def bars(
     members: list[str],
     cell: Callable[[str, str], Row | None],
 ) -> None:
-    """Grouped bars with intervals: one group a row, one bar a member."""
+    """Grouped bars with intervals, and the paper's points: one group a row, one bar a member."""
     width = 0.8 / max(1, len(members))
+    beside: list[tuple[float, Row]] = []
     for number, (member, colour) in enumerate(zip(members, cycle(INK), strict=False)):
         found = [(place, cell(group, member)) for place, group in enumerate(groups)]
         there = [(place, row) for place, row in found if row is not None and row.ours]
@@ -302,18 +407,38 @@ def bars(
             y,
             yerr=[[max(0, e) for e in low], [max(0, e) for e in high]],
             fmt="none",
-            ecolor="#37352f",
+            ecolor=DARK,
             elinewidth=0.8,
             capsize=2,
         )
+        beside += [
+            (place + (number - (len(members) - 1) / 2) * width, row)
+            for place, row in found
+            if row is not None and row.published
+        ]
+    published_points(axes, metric, beside)
     axes.set_xticks(range(len(groups)), groups)
     axes.grid(axis="x", visible=False)
     axes.set_ylabel(NAMES[metric])
+
+
+def by_column(table: Table, metric: str) -> "Figure":
+    """A figure of bars: a group a column, a bar a row; victim, ceiling and floor as lines where there is one column."""
+    rows = [row for row in table.measured(metric) if row.row not in table.names.values()]
+    cells = {(row.column, row.row): row for row in rows}
+    columns, names = (list(dict.fromkeys(getattr(row, key) for row in rows)) for key in ("column", "row"))
+    figure, [axes] = canvas(max(6.4, 0.22 * len(cells) + 3))
+    bars(table, metric, axes, columns, names, lambda column, name: cells.get((column, name)))
+    if len(columns) == 1:
+        reference_lines(table, metric, axes)
+    axes.set_title(table.title, loc="left")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    return figure
 
 
 def _scaled(metric: str, value: str) -> float:
     return float(value) * (100 if metric in PERCENT else 1)
 
 
-def _thousands(value: int) -> str:
-    return f"{value // 1000}k" if value >= 1000 and value % 1000 == 0 else str(value)
+def _thousands(value: float) -> str:
+    return f"{value / 1000:.0f}k" if value >= 1000 and value % 1000 == 0 else f"{value:g}"

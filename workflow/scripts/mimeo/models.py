@@ -87,10 +87,16 @@ def to_unit(images: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def features(model: nn.Module, images: np.ndarray, device: torch.device, batch: int = 256) -> np.ndarray:
-    """What a network's last linear layer sees: float32, N x features."""
-    *_, last = (layer for layer in model.modules() if isinstance(layer, nn.Linear))
+    """What a network's last linear layer sees: float32, N x features.
+
+    Raises:
+        MimeoError: it has none.
+    """
+    linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    if not linear:
+        raise MimeoError("features: the network has no linear layer, whose input they would be")
     seen: list[torch.Tensor] = []
-    with last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().flatten(1).cpu())):
+    with linear[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().flatten(1).cpu())):
         posteriors(model.to(device), images, device, batch)
     return torch.cat(seen).numpy()
 

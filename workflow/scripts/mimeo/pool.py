@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mimeo.errors import MimeoError
 from mimeo.items import load_items, take
 from mimeo.plugins import load
 
@@ -20,6 +21,9 @@ class Pool:
         parts: of every data set ``plugin``, ``size`` and ``channels``.
         listings: the data sets' items.csv, in the same order.
         part, row: int, images: which data set, and which of its items, each image is.
+
+    Raises:
+        MimeoError: a data set lists fewer images than are named.
     """
 
     def __init__(
@@ -32,6 +36,9 @@ class Pool:
     ) -> None:
         self.source, self.parts, self.part, self.row = source, parts, part, row
         self.columns = [load_items(path) for path in listings]
+        for number, (path, columns) in enumerate(zip(listings, self.columns, strict=True)):
+            if row[part == number].max(initial=-1) >= len(columns["name"]):
+                raise MimeoError(f"{path}: lists {len(columns['name'])} images, the pool has more")
         self.width = (parts[0]["size"], parts[0]["size"], parts[0]["channels"])
         self.whole = self._decoded(np.arange(len(part))) if len(part) * np.prod(self.width) <= WHOLE else None
 

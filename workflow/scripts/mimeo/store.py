@@ -178,8 +178,10 @@ def save_sealed(path: str | Path, about: Any, tensors: Mapping[str, Any]) -> Non
 
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(about)
+    # One entry alone: safetensors writes several in an order that differs from run to run.
+    sealed = {"sealed": json.dumps([text, _seal(text, kept)])}
     with atomic(path) as file:
-        file.write(save(kept, {"about": text, "sha256": _seal(text, kept)}))
+        file.write(save(kept, sealed))
 
 
 def load_sealed(path: str | Path) -> tuple[Any, dict[str, Any]]:
@@ -192,11 +194,11 @@ def load_sealed(path: str | Path) -> tuple[Any, dict[str, Any]]:
 
     try:
         with safe_open(path, "pt") as file:
-            header = file.metadata()
+            text, digest = json.loads(file.metadata()["sealed"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        if header["sha256"] != _seal(header["about"], tensors):
+        if digest != _seal(text, tensors):
             raise MimeoError("content differs from its digest")
-        return json.loads(header["about"]), tensors
+        return json.loads(text), tensors
     except Exception as error:  # a damaged header raises what the parser happens to raise
         raise MimeoError(f"{path}: damaged: {_line(error)}") from None
 

@@ -5,6 +5,7 @@ labels, classes balanced by replication. No test image comes near this module: t
 result, or those that a judge from outside values most.
 """
 
+import copy
 import inspect
 import math
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from mimeo.judging import Judge
 from mimeo.models import posteriors, to_device, to_unit
 from mimeo.startup import nn, torch
 from mimeo.state import put_back, state_of
+
+TRIED = 16  # images on which a network is seen to answer the same in training, or not
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ class Online:
         self.optimizer = _optimizer(network, recipe)
         self.update = inspect.unwrap(type(self.optimizer).step)
         self.generator = torch.Generator().manual_seed(seed)
+        self.steady: bool | None = None  # until there is a batch to try it on
         self.images: np.ndarray | None = None  # those that still wait for a whole batch, and their answers
         self.answers: np.ndarray | None = None
 
@@ -174,23 +178,44 @@ class Online:
         """Softmax outputs: float32, images x classes."""
         return posteriors(self.network, images, self.device)
 
-    def learn(self, images: np.ndarray, answers: np.ndarray) -> None:
-        """Takes in images (uint8, N x height x width x channels) and their answers (float32, N x classes)."""
-        if self.images is not None and self.answers is not None:
-            images, answers = np.concatenate([self.images, images]), np.concatenate([self.answers, answers])
+    def learn(self, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """Takes in images (uint8, N x height x width x channels) and their answers (float32, N x classes).
+
+        Returns:
+            float32, N x classes: what ``predict`` says of the images beforehand.
+        """
         batch = self.recipe.batch
+        if self.images is not None and self.answers is not None and len(self.images):
+            predictions = self.predict(images)
+            images, answers = np.concatenate([self.images, images]), np.concatenate([self.answers, answers])
+        elif len(images) == batch and self._is_steady(images):
+            return self._step(images, answers)  # one pass says what it predicts and what it has to learn
+        else:
+            predictions = self.predict(images)
         whole = len(images) // batch * batch
-        self.network.train()
         for start in range(0, whole, batch):
-            inputs = to_unit(to_device(images[start : start + batch], self.device))
-            targets = torch.from_numpy(answers[start : start + batch]).to(self.device)
-            loss = soft_cross_entropy(self.network(inputs).float(), targets)
-            self.optimizer.zero_grad()
-            loss.backward()
-            with torch.no_grad():
-                self.update(self.optimizer)
-        self.network.eval()
+            self._step(images[start : start + batch], answers[start : start + batch])
         self.images, self.answers = images[whole:], answers[whole:]
+        return predictions
+
+    def _is_steady(self, images: np.ndarray) -> bool:
+        """Whether the network says the same, bit for bit, while it is trained: no dropout, no statistics of a batch."""
+        if self.steady is None:
+            inputs, tried = to_unit(to_device(images[:TRIED], self.device)), copy.deepcopy(self.network)
+            with torch.random.fork_rng(), torch.no_grad():
+                self.steady = torch.equal(tried.eval()(inputs), tried.train()(inputs))
+        return self.steady
+
+    def _step(self, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """A step on one batch; what the network predicted in it."""
+        self.network.train()
+        outputs = self.network(to_unit(to_device(images, self.device))).float()
+        self.optimizer.zero_grad()
+        soft_cross_entropy(outputs, torch.from_numpy(answers).to(self.device)).backward()
+        with torch.no_grad():
+            self.update(self.optimizer)
+        self.network.eval()
+        return outputs.detach().softmax(1).cpu().numpy()
 
     def state(self) -> dict[str, torch.Tensor]:
         """All that changes as it learns, as named tensors; not copied."""

@@ -43,20 +43,27 @@ def _path(font: str) -> Path:
     return path
 
 
-def index(source: Path | None, splits: dict[str, int], *, seed: int = 0) -> Index:
-    """Draws the looks of the split ``pool``; classes are balanced to within one image."""
+def index(source: Path | None, splits: dict[str, int], *, digits: int = 10, seed: int = 0) -> Index:
+    """Draws the looks of the split ``pool``; classes are balanced to within one image.
+
+    Args:
+        digits: how many there are, from 0 on.
+        seed: of the draw.
+    """
+    if not 1 <= digits <= 10:
+        raise MimeoError(f"fonts: digits: {digits} is not from 1 to 10")
     images, draw = splits.get("pool", 0), np.random.default_rng(seed)
     looks = {key: draw.uniform(low, high, images).round(6) for key, (low, high) in RANGES.items()}
     return Index(
         columns={
             "name": np.array([f"{number:06d}" for number in range(images)]),
             "split": np.full(images, "pool"),
-            "label": draw.permutation(np.arange(images) % 10),
+            "label": draw.permutation(np.arange(images) % digits),
             "font": np.array(FONTS)[draw.integers(len(FONTS), size=images)],
             **looks,
             "grain": draw.integers(2**31, size=images),
         },
-        classes=tuple("0123456789"),
+        classes=tuple("0123456789"[:digits]),
         sources=tuple((_path(font), LICENCES[font[:2]]) for font in FONTS),
     )
 

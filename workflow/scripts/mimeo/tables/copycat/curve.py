@@ -3,7 +3,18 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mimeo.layout import FAINT, INK, Table, budget_grid, canvas, curves, document, published_budget_grid, series_of
+from mimeo.layout import (
+    FAINT,
+    HOLLOW,
+    INK,
+    Table,
+    budget_grid,
+    canvas,
+    curves,
+    document,
+    published_budget_grid,
+    series_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +27,7 @@ def markdown(table: Table) -> str:
 
 def figure(table: Table) -> "Figure":
     drawing, [ours, theirs] = canvas(8.4, panels=2)
-    curves(table, "macro_f1", ours)
+    curves(table, "macro_f1", ours, beside=False)
     ours.set_xlabel("natural images (NPDD)")
     ours.set_title(f"Ours, scale {table.scale}", loc="left")
     ours.legend(loc="lower right")
@@ -42,6 +53,7 @@ def _published(table: Table, axes: "Axes") -> None:
             [float(row.published) * 100 for _, row in points],
             "s--",
             color=INK[0] if ours else FAINT,
+            markerfacecolor="white" if points[0][1].provenance in HOLLOW else None,
             zorder=3 if ours else 2,
             markersize=3,
             linewidth=1.4 if ours else 0.9,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mimeo.layout import Table, budget_grid, canvas, curves, document
+from mimeo.layout import Table, budget_grid, curve_panels, document
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,8 +13,4 @@ def markdown(table: Table) -> str:
 
 
 def figure(table: Table) -> "Figure":
-    drawing, [axes] = canvas()
-    curves(table, "accuracy", axes)
-    axes.set_title(table.title, loc="left")
-    axes.legend(loc="lower right")
-    return drawing
+    return curve_panels(table, "accuracy")

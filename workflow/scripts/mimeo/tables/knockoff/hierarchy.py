@@ -1,0 +1,16 @@
+"""Knockoff Nets, supplement: the policy with and without a hierarchy of labels, beside random queries."""
+
+from typing import TYPE_CHECKING
+
+from mimeo.layout import Table, by_column, document, grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def markdown(table: Table) -> str:
+    return document(table, grid(table, "accuracy", "ratio"))
+
+
+def figure(table: Table) -> "Figure":
+    return by_column(table, "accuracy")
