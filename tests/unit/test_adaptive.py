@@ -185,5 +185,7 @@ def test_what_pays_is_found_faster_than_at_random(hierarchy: bool, batch: int) -
 def test_a_bad_parameter_is_named() -> None:
     with pytest.raises(MimeoError, match="'boldness' is none of certainty, diversity, loss"):
         made([0], [0], rewards=["boldness"])
+    with pytest.raises(MimeoError, match="loss, loss: one is given twice"):
+        made([0], [0], rewards=["loss", "loss"])
     with pytest.raises(MimeoError, match="window: 0"):
         made([0], [0], window=0)

@@ -68,7 +68,7 @@ def test_a_query_set_in_a_known_order_has_no_loop(plan: "Plan") -> None:
 
 
 def test_both_ways_ask_each_image_once_and_get_the_victims_answers(plan: "Plan", tmp_path: Path) -> None:
-    bench = benchmark.Bench(plan, "digits-plain", "photographs-adaptive", "small-knockoff", tmp_path)
+    bench = benchmark.Bench(plan, "digits-plain", "photographs-adaptive", "small-knockoff", 1, tmp_path)
     for seconds, (indices, answers) in (bench.naive(60, 0), bench.batched(60, 16, 0)):
         assert (seconds > 0).all()
         assert len(set(indices.tolist())) == 60

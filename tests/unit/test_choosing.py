@@ -29,6 +29,7 @@ from mimeo.store import load_array, load_arrays, save_arrays
 
 LAWS = settings(deadline=None, max_examples=40, derandomize=True, database=None)
 ENGINE = {"device": "cpu", "threads": 1}
+LEVELS = {"photograph": "photographs", "region": "photographs"}
 SPLITS = {"digits": {"train": 1078, "test": 719}, "fonts": {"pool": 90}, "photographs": {"pool": 260}}
 PARTS = {name: {"plugin": name, "size": 8, "channels": 1} for name in SPLITS}
 NETWORK = {"plugin": "plain", "parameters": {"width": 4}}
@@ -166,6 +167,8 @@ def test_clusters_are_as_many_as_asked_for_and_the_same_again(
 def test_more_clusters_than_labels(
     listings: dict[str, str], tmp_path: Path, complaint: Callable[[Callable[[], object]], str]
 ) -> None:
+    said = complaint(lambda: grouped(listings, POOLS["digits"], tmp_path, levels=["label", "font"]))
+    assert "tree.levels" in said and "'font'" in said
     said = complaint(lambda: grouped(listings, POOLS["digits"], tmp_path, levels=["label"], clusters=11))
     assert said == "some: 11 clusters are more than the 10 labels of the pool"
     assert not list(tmp_path.iterdir())
@@ -256,7 +259,8 @@ class Choosing:
     def __init__(self, listings: dict[str, str], victim: str, folder: Path, pool: str = "photographs") -> None:
         self.folder, self.images = folder, POOLS[pool]
         self.items = [listings[name] for name in names_of(self.images)]
-        self.tree = grouped(listings, self.images, folder, levels=["photograph", "label", "region"])
+        levels = [level for level, part in LEVELS.items() if any(image.startswith(part) for image in self.images)]
+        self.tree = grouped(listings, self.images, folder, levels=[*levels, "label"])
         self.weights, self.code = victim, "code"
         recipe = {"epochs": 1, "batch": 16, "optimizer": "adamw", "rate": 0.002}
         self.spec: dict[str, Any] = {

@@ -43,6 +43,11 @@ def test_every_scale_loads(configuration: Configuration, scale: str) -> None:
     assert plan.arms
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_table_is_a_target_by_its_number(configuration: Configuration, scale: str) -> None:
+    assert all("id" in table for table in configuration.plan(scale).scale["tables"].values())
+
+
 def test_every_ingredient_file_is_read() -> None:
     """The files of config/ingredients are the kinds that the plan knows and the budgets, and each has entries."""
     assert {path.stem for path in (CONFIG / "ingredients").iterdir()} == {*KINDS, "budgets"}
@@ -451,7 +456,7 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     ),
     "no cluster": ([(QUERIES, ("fonts-adaptive", "tree", "clusters"), 0)], QUERIES, ["fonts-adaptive.tree.clusters"]),
     "features of no architecture": (
-        [(QUERIES, ("fonts-adaptive", "tree", "features"), "plane")],
+        [(QUERIES, ("fonts-adaptive", "tree"), {"levels": ["label"], "clusters": 2, "features": "plane"})],
         QUERIES,
         ["fonts-adaptive.tree.features", "'plane'", ARCHITECTURES, "did you mean 'plain'?"],
     ),
@@ -490,6 +495,26 @@ WRONG: dict[str, tuple[list[Change], str, list[str]]] = {
     "unknown field of a column": ([(DEMO, (*CELL, "column"), "{x}")], DEMO, ["cells[0].column", "'{x}'"]),
     "field without a name": ([(DEMO, (*CELL, "row"), "{}")], DEMO, ["cells[0].row", "'{}'"]),
     "field left open": ([(DEMO, (*CELL, "row"), "{query")], DEMO, ["cells[0].row", "'{query'"]),
+    "reward that is none": (
+        [(QUERIES, ("photographs-adaptive", "parameters"), {"rewards": ["certainy"]})],
+        QUERIES,
+        ["photographs-adaptive.parameters.rewards", "certainy"],
+    ),
+    "reward twice": (
+        [(QUERIES, ("photographs-adaptive", "parameters"), {"rewards": ["loss", "loss"]})],
+        QUERIES,
+        ["photographs-adaptive.parameters.rewards", "loss"],
+    ),
+    "clusters of a flat tree": (
+        [(QUERIES, ("union-flat-adaptive", "tree"), {"levels": ["label"], "flat": True, "clusters": 3})],
+        QUERIES,
+        ["union-flat-adaptive.tree.clusters", "flat"],
+    ),
+    "features of no clusters": (
+        [(QUERIES, ("union-adaptive", "tree"), {"levels": ["label"], "features": "plain"})],
+        QUERIES,
+        ["union-adaptive.tree.features", "clusters"],
+    ),
     "share of what is not in the pool": (
         [(QUERIES, ("digits-own", "shares"), {"digits/tran": 0.5})],
         QUERIES,

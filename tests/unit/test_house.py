@@ -323,6 +323,16 @@ def test_the_plan_says_what_copies_are_trained_on() -> None:
     )
 
 
+def test_the_plan_knows_what_stages_do() -> None:
+    """The plan imports no stage, so that a number both must know stands twice, and is the same."""
+    for name, files in {
+        "TENTH": (PLAN / "arms.py", SCRIPTS / "train_copycat.py"),
+        "WHOLE": (PLAN / "resources.py", PACKAGE / "pool.py"),
+    }.items():
+        found = {re.search(rf"^{name} = (.+?)(?:  #.*)?$", file.read_text(), re.MULTILINE)[1] for file in files}  # type: ignore[index]
+        assert len(found) == 1, name
+
+
 # --- what is loaded is data -----------------------------------------------------------------------------------
 
 CODE_FROM_DATA = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "runpy", "code"}

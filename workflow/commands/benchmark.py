@@ -125,7 +125,9 @@ class Bench:
         if recipe.optimizer == "adamw":
             optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=recipe.weight_decay)
         else:
-            optimizer = torch.optim.SGD(model.parameters(), recipe.rate, recipe.momentum)
+            optimizer = torch.optim.SGD(
+                model.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay
+            )
         criterion = nn.CrossEntropyLoss()
         indices, answers = [], []
         start = now()

@@ -14,6 +14,7 @@ RESULTS = "results"
 ROOMS = ("data", "victims", "queries", "labels", "copycats", "scores", "tables")
 TENTH = 10  # of so many queries train_copycat.py holds out one, where these choose the epoch
 SCORED = ("accuracy", "macro_recall", "macro_f1", "ratio", "agreement", "kl")
+ONLINE = ("batch", "optimizer", "rate", "momentum", "weight_decay")  # keys of a recipe that count as answers come in
 REFERENCES = {"victim": "Victim", "ceiling": "Ceiling: victim retrained", "floor": "Floor: majority class"}
 
 
@@ -52,8 +53,12 @@ class Arm:
     def start(self) -> str:
         """What its weights start from: ``fresh`` ones; ``warm``, an arm's of a smaller budget of the same queries;
         ``fine-tuned``, another arm's."""
-        warm = [_is_more(before, after) for before, after in itertools.pairwise(self.transfers)]
-        return "fresh" if not warm else "warm" if all(warm) else "fine-tuned"
+        return "fresh" if not self.warm else "warm" if all(self.warm) else "fine-tuned"
+
+    @property
+    def warm(self) -> list[bool]:
+        """Of every transfer but the first, whether it is the one before with more queries."""
+        return [_is_more(before, after) for before, after in itertools.pairwise(self.transfers)]
 
     @property
     def last(self) -> Transfer:
@@ -325,12 +330,13 @@ class Plan:
         """Everything that decides which images a strategy chooses as it asks, but the files it reads."""
         entry = self.ingredients["queries"][query]
         copycat = entry["copycat"]
+        recipe = self.ingredients["recipes"][copycat["recipe"]]
         return {
             "strategy": {"plugin": entry["strategy"], "parameters": entry["parameters"]},
             "seed": entry["seed"],
             "batch": copycat["batch"],
             "architecture": self.plugged("architectures", copycat["architecture"]),
-            "recipe": self.ingredients["recipes"][copycat["recipe"]],
+            "recipe": {"epochs": 1} | {key: recipe[key] for key in ONLINE if key in recipe},
             "parts": [self.decoding(dataset) for dataset in self.datasets_of(query)],
             "shard": self.scale["shard"],
             "victim": self.victim(victim),
@@ -341,7 +347,8 @@ class Plan:
         arm = self.arms[path]
         transfer = arm.last
         response = self.ingredients["responses"][transfer.response]
-        return {
+        warm = {"warm": True} if arm.warm and arm.warm[-1] else {}
+        return warm | {
             "arm": path,
             "budget": transfer.budget,
             "architecture": self.plugged("architectures", arm.architecture),
@@ -352,11 +359,14 @@ class Plan:
         }
 
     def selected_by(self, path: str) -> str:
-        """What chose an arm's epoch, as its recipe has it; ``test`` also where its weights go on from such ones."""
-        transfers = self.arms[path].transfers
-        return (
-            "test" if any(self.selects(t.recipe) == "test" for t in transfers) else self.selects(transfers[-1].recipe)
-        )
+        """What chose an arm's epoch, as its recipe has it; ``test`` also where its weights go on from such ones.
+
+        A warm start goes on from the weights with which the training before ended, whichever epoch that has kept.
+        """
+        arm = self.arms[path]
+        used = [*(not warm for warm in arm.warm), True]
+        chosen = [self.selects(t.recipe) for t, kept in zip(arm.transfers, used, strict=True) if kept]
+        return "test" if "test" in chosen else chosen[-1]
 
     def training_inputs(self, path: str, block: str) -> dict[str, list[str]]:
         """The files that an arm's training reads, by what they are to it.

@@ -200,7 +200,11 @@ def _check_choosing(entry: dict, ingredients: dict, where: str) -> None:
     if chooses:
         for kind, key in (("architectures", "architecture"), ("recipes", "recipe")):
             refer(kind, entry["copycat"][key], ingredients, f"{where}.copycat.{key}")
+        if "flat" in entry["tree"] and "clusters" in entry["tree"]:
+            raise ConfigError(f"{where}.tree.clusters: a flat tree has none")
         if "features" in entry["tree"]:
+            if "clusters" not in entry["tree"]:
+                raise ConfigError(f"{where}.tree.features: are those of clusters, which are not given")
             refer("architectures", entry["tree"]["features"], ingredients, f"{where}.tree.features")
 
 

@@ -163,7 +163,8 @@ class Resources:
         pixels = images * self._pixels(dataset)
         seconds = self._at_rate("choose_queries", images) + asked.seconds + predicted.seconds + learnt
         held = pixels + pool * NAMED + min(pool * self._pixels(dataset), WHOLE)
-        return Load(seconds, held, asked.kept + pixels, asked.fixed + predicted.fixed)
+        state = 3 * self._network(copycat["architecture"])["weights"] * MEGA  # weights and up to two moments
+        return Load(seconds, held, asked.kept + pixels + state, asked.fixed + predicted.fixed + state)
 
     def _train_copycat(self, arm: str, first: str, stop: str) -> Load:
         known, count = self.plan.arms[arm], int(stop) - int(first)

@@ -214,7 +214,14 @@ def check_parameters(kind: str, name: str, given: dict[str, Any], where: str) ->
 
 
 def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value is of an annotated type; annotations other than unions of plain types accept all."""
+    """Whether a value is of an annotated type: a union of plain types, or a list of some of the texts named, each once.
+
+    Other annotations accept all.
+    """
+    if annotation.startswith("list[Literal["):
+        options = ast.literal_eval(annotation.removeprefix("list[Literal").removesuffix("]"))
+        known = isinstance(value, list) and all(isinstance(item, str) and item in options for item in value)
+        return known and len(set(value)) == len(value)
     names = [part.strip().split("[")[0] for part in annotation.split("|")]
     if any(name not in TYPES for name in names):
         return True

@@ -40,6 +40,11 @@ def main(query: str, spec: dict[str, Any], engine: dict[str, Any], items: list[s
     ``leaf``; for every leaf its ``group``; the names of leaves and groups.
     """
     part, row, tables = pooled(spec["images"], spec.get("counts", {}), items)
+    there = sorted({name for columns in tables for name in columns})
+    lacking = [level for level in spec["tree"]["levels"] if level not in there]
+    if lacking:
+        columns_there = ", ".join(there)
+        raise MimeoError(f"{query}: tree.levels: the pool's items have no {lacking[0]!r} (columns: {columns_there})")
     paths: list[tuple[str, ...]] = []
     for number, (place, columns) in enumerate(zip(spec["images"], tables, strict=True)):
         paths += paths_of(place.split("/")[0], columns, row[part == number], spec["tree"]["levels"])

@@ -66,8 +66,9 @@ def held_out(budget: int) -> np.ndarray:
     The draw of a place depends on the place alone. So what a smaller budget holds out a larger one does too, and an arm
     that goes on from another's weights is not judged by what those have learnt.
     """
-    draw, count = np.random.default_rng(seed_of("held out")), budget // TENTH
-    return TENTH * np.arange(count) + (TENTH * draw.random(count)).astype(np.int64)
+    draw, count = np.random.default_rng(seed_of("held out")), -(-budget // TENTH)
+    places = TENTH * np.arange(count) + (TENTH * draw.random(count)).astype(np.int64)
+    return places[places < budget]
 
 
 def agreement(images: np.ndarray, classes: np.ndarray, device: Any) -> Value:
@@ -129,8 +130,8 @@ def main(
     if len(out):
         say.note(f"{len(out)} of {budget} queries are left out: (nearly) test images of the victim")
     fresh = network(spec["architecture"], **shape)
-    before = load_models(parent[0], fresh, stop - first) if parent else None
-    models, logs = {}, []
+    before = load_models(parent[0], fresh, stop - first, ended=spec.get("warm", False)) if parent else None
+    models, ends, logs = {}, {}, []
     facts = [spec, engine, device.type, first, stop]
     with Checkpoints(checkpoints, facts, [*order, *shards, *guards, *answers, *parent, *judged], cost, say) as kept:
         for replicate in range(first, stop):
@@ -148,13 +149,14 @@ def main(
             if judge:
                 entry |= {"kept": judge.epoch, "values": [repr(found) for found in judge.values]}
                 say.note(f"replicate {replicate}: epoch {judge.epoch} is kept, by {recipe.select}")
+                ends[replicate] = judge.end
             models[replicate] = model.cpu()
             logs.append(entry)
     drawn = targets.argmax(1)
     counts = np.bincount(drawn, minlength=shape["classes"])
     if recipe.balance and len(drawn):
         drawn = drawn[balanced(drawn, shape["classes"], np.random.default_rng(0))]
-    save_models(weights, models)
+    save_models(weights, models, ends)
     trained_on = np.bincount(drawn, minlength=shape["classes"]).tolist()
     save_json(
         log, {"label_counts": counts.tolist(), "trained_on": trained_on, "left_out": len(out), "replicates": logs}

@@ -102,7 +102,8 @@ def document(scale: str, lines: list[dict[str, str]]) -> str:
         "and is undecided otherwise.\n\n"
         + pipe(["claim", "paper", "metric", "measured", "against", "difference", "verdict"], rows)
         + f"\n\nScale: {scale}. Paired bootstrap over test images, crossed with replicates. Against a published number"
-        " the threshold is the lowest that the paper reports (‡ third-party notes, § derived, † recalled).\n"
+        " the threshold is the lowest that the paper reports (‡ third-party notes, § derived, † recalled)."
+        " Replicates of an arm share one draw of queries: the interval says nothing of other draws.\n"
     )
 
 

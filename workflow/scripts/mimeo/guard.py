@@ -10,6 +10,7 @@ from scipy.fft import dctn
 
 THUMB, HASH = 32, 8
 NEAR_BITS = 6
+PART = 2048  # images whose pixels are floating-point numbers at once
 NEAR_MEANS = 4 / 255  # mean absolute difference of the means over an 8 x 8 grid
 
 
@@ -19,6 +20,11 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     Args:
         images: uint8, N x size x size x channels.
     """
+    parts = [_thumbnails(images[start : start + PART]) for start in range(0, len(images), PART)]
+    return np.concatenate(parts) if parts else np.empty((0, THUMB, THUMB), np.float32)
+
+
+def _thumbnails(images: np.ndarray) -> np.ndarray:
     grey = images.astype(np.float32).mean(3) / 255
     size = grey.shape[1]
     if size >= THUMB:

@@ -38,21 +38,37 @@ def network(architecture: Mapping, size: int, channels: int, classes: int) -> Ne
     return lambda: build(channels, size, classes, **architecture["parameters"])
 
 
-def save_models(path: str, models: Mapping[int, nn.Module]) -> None:
-    """Keeps replicates in one file: the tensor ``t`` of replicate ``r`` is named ``r/t``."""
-    save_tensors(
-        path,
-        {f"{replicate}/{name}": t for replicate, m in models.items() for name, t in m.state_dict().items()},
-    )
+END = "end/"
 
 
-def load_models(path: str | Path, fresh: Network, count: int) -> list[nn.Module]:
+def save_models(
+    path: str, models: Mapping[int, nn.Module], ends: Mapping[int, Mapping[str, torch.Tensor]] | None = None
+) -> None:
+    """Keeps replicates in one file: the tensor ``t`` of replicate ``r`` is named ``r/t``.
+
+    Args:
+        ends: the weights with which a replicate's training ended, where it has kept those of an earlier epoch; ``t`` of
+            ``r`` is named ``end/r/t``.
+    """
+    tensors = {f"{replicate}/{name}": t for replicate, m in models.items() for name, t in m.state_dict().items()}
+    for replicate, end in (ends or {}).items():
+        tensors |= {f"{END}{replicate}/{name}": t.cpu() for name, t in end.items()}
+    save_tensors(path, tensors)
+
+
+def load_models(path: str | Path, fresh: Network, count: int, ended: bool = False) -> list[nn.Module]:
     """The ``count`` replicates of a file, in the order of their number, in evaluation mode on the CPU.
+
+    Args:
+        ended: as their trainings ended, where they have kept the weights of an earlier epoch.
 
     Raises:
         MimeoError: the file is damaged, holds another count, or tensors of another network.
     """
     tensors = load_tensors(path)
+    ends = {name.removeprefix(END): tensors.pop(name) for name in list(tensors) if name.startswith(END)}
+    if ended:
+        tensors |= ends
     heads = {name.partition("/")[0] for name in tensors}
     if not all(head.isdecimal() for head in heads):
         raise MimeoError(f"{path}: its tensors are not named by replicate")

@@ -145,10 +145,10 @@ def train(
         if not np.isfinite(losses[-1]):
             break
         progress((epoch + 1) * steps, epochs * steps)
-    if judge:
-        judge.settle(network)
     if kept:
         kept.finish(Place(losses[:-1], steps, shuffled, total))
+    if judge:
+        judge.settle(network)
     network.eval()
     return losses
 

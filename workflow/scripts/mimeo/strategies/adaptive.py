@@ -14,6 +14,7 @@ A batch of one is the paper's.
 """
 
 import json
+from typing import Literal
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def policy(
     classes: int,
     draw: np.random.Generator,
     *,
-    rewards: list,
+    rewards: list[Literal["certainty", "diversity", "loss"]],
     window: int = 25,
 ) -> "Bandit":
     """A bandit that has learnt nothing: every group is as likely as any other, and so is every leaf of a group.
@@ -44,6 +45,8 @@ def policy(
     unknown = [kind for kind in rewards if kind not in KINDS]
     if unknown:
         raise MimeoError(f"strategy adaptive: rewards: {unknown[0]!r} is none of {', '.join(KINDS)}")
+    if len(set(rewards)) < len(rewards):
+        raise MimeoError(f"strategy adaptive: rewards: {', '.join(rewards)}: one is given twice")
     if window < 1:
         raise MimeoError(f"strategy adaptive: window: {window} steps are none")
     return Bandit(leaves, groups, classes, draw, [KINDS.index(kind) for kind in rewards], window)

@@ -33,7 +33,7 @@ def measure(evidence: Evidence) -> Iterator[Measured]:
         ends = [cell.budget * number // windows for number in range(windows + 1)]
         for start, stop in pairwise(ends):
             counts = np.bincount(drawn[start:stop], minlength=len(names)) / (stop - start)
-            last = policy[max(0, int(np.searchsorted(log.at, stop)) - 1)]
+            last = policy[max(0, int(np.searchsorted(log.at, stop, side="right")) - 1)]
             for name, members in shown:
                 values = {
                     "share": {"value": float(counts[members].sum())},
