@@ -17,7 +17,7 @@ from plan import Plan, load_plan
 ROOT = Path(__file__).resolve().parents[2]
 DATA = {"Fashion-MNIST", "MNIST", "CIFAR-10", "SVHN", "GTSRB"}
 FETCHED = {"cifar100-random", "stl10-random", "kmnist-random", "emnist-random", "omniglot-random"}
-PACKAGED = {"icons-random", "glyphs-random", "photographs-32px-random", "mixture-random"}
+PACKAGED = {"icons-random", "glyphs-random", "photographs-32px-random", "mixture-random", "mixture-adaptive"}
 
 
 def read(name: str) -> dict[str, Any]:
@@ -92,10 +92,11 @@ def test_tables_of_both_papers(desk: Plan) -> None:
     assert len(desk.tables["copycat/architectures"]) == 2 * 5
 
 
-def test_no_adaptive_query_set(desk: Plan) -> None:
-    assert {desk.ingredients["queries"][t.query]["strategy"] for arm in desk.arms.values() for t in arm.transfers} == {
-        "random"
-    }
+def test_adaptive_query_sets_are_of_pools_that_are_not_asked_whole(desk: Plan) -> None:
+    """Else there is nothing to choose."""
+    asked = {(t.query, t.budget) for arm in desk.arms.values() for t in arm.transfers if desk.adaptive(t.query)}
+    assert {query for query, _ in asked} == {"mixture-adaptive"}
+    assert all(3 * budget <= desk.pool_size(query) for query, budget in asked)
 
 
 def test_fashion_is_a_part_of_desk(desk: Plan, fashion: Plan) -> None:
