@@ -333,6 +333,12 @@ def test_the_plan_knows_what_stages_do() -> None:
         assert len(found) == 1, name
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their bare names: the second of a name stops a run of all tests."""
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    assert len(set(names)) == len(names)
+
+
 # --- what is loaded is data -----------------------------------------------------------------------------------
 
 CODE_FROM_DATA = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "runpy", "code"}
