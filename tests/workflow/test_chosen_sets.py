@@ -34,7 +34,7 @@ def test_it_runs_whole_and_then_nothing(chosen: "Project") -> None:
     assert set(chosen.digests(LABELS)) == made
     assert not (chosen.root / "results/checkpoints").exists()
     table = (chosen.root / "results/tables/tiny/knockoff/budgets.csv").read_text()
-    assert re.search(r'^"?Photographs, adaptive 200', table, re.MULTILINE)
+    assert '"Photographs, adaptive 200"' in table
 
 
 def test_a_larger_budget_asks_only_what_is_new(chosen: "Project") -> None:
