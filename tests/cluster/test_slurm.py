@@ -228,17 +228,17 @@ def minutes(limit: str) -> int:
 
 
 def test_small_jobs_are_grouped(demo: Submitted) -> None:
-    """137 jobs of the demo are 20 of SLURM's."""
+    """294 jobs of the demo are some 44 of SLURM's: what is ready when decides what is grouped."""
     finished = len(list((demo.project.root / "results/copycats").rglob("*.record.json")))
-    assert finished == 44
-    assert len(demo.cluster.ended(demo.name)) == 20
+    assert finished == 83
+    assert len(demo.cluster.ended(demo.name)) <= 294 / 5
 
 
 def test_small_trainings_share_a_gpu(demo: Submitted) -> None:
-    """44 trainings, of which five fine-tune another's network, make 39 / 4 jobs with a GPU each; while two such jobs
-    run, three or four trainings are at work."""
+    """83 trainings, four in a job with a GPU and those with them that go on from theirs; while two such jobs run, three
+    or four trainings are at work."""
     numbers = {int(number) for number in re.findall(r"group_copycats_train_copycat/(\d+)\.log", demo.output)}
-    assert len(numbers) == 10
+    assert 16 <= len(numbers) <= 24
     jobs = [job for job in demo.cluster.ended(demo.name) if job.number in numbers]
     assert {job.partition for job in jobs} == {"gpu"}
     assert {job.cpus for job in demo.cluster.of(demo.name) if job.number in numbers} == {2}
